@@ -1,0 +1,1 @@
+//! Decides and applies: matrix, evidence, advice, plan, guards, records.

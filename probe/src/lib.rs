@@ -1,0 +1,1 @@
+//! Measures: exchange, schedule, windows, and the embedded store.

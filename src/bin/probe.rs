@@ -1,0 +1,2 @@
+//! `probe`, the small agent for the fleet.
+fn main() {}

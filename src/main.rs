@@ -1,0 +1,2 @@
+//! `advisor`, the one front door.
+fn main() {}
