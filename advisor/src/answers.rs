@@ -1,0 +1,61 @@
+//! The seam to what clients would see: DNS answers and endpoints over TLS.
+//!
+//! A trait and its types; the implementation over sockets is in `observe`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::net::IpAddr;
+
+use crate::guard::TargetProof;
+use crate::mark::Shadow;
+use crate::name::Label;
+use crate::record::RecordType;
+
+/// A question as a client near one vantage would ask it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Question {
+    /// The vantage.
+    pub vantage: String,
+    /// `A` or `AAAA`.
+    pub family: RecordType,
+}
+
+/// What came back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answered {
+    /// The question.
+    pub question: Question,
+    /// The addresses, or why there are none.
+    pub addresses: Result<BTreeSet<IpAddr>, String>,
+    /// The Region that the answered address proved over TLS: asked for IPv4, and where the
+    /// configuration says how.
+    pub region: Option<Result<String, String>>,
+}
+
+/// What clients see.
+pub trait Answers: Sync {
+    /// The label that Route 53 prefers for each vantage that has a subnet, by a shadow group.
+    fn preferred(
+        &self,
+        shadow: Shadow,
+    ) -> impl Future<Output = Result<BTreeMap<String, Label>, String>> + Send;
+
+    /// Asks each endpoint, as clients would, whether it serves the name.
+    fn prove(&self, endpoints: &[String]) -> impl Future<Output = Vec<TargetProof>> + Send;
+
+    /// The addresses that an endpoint's alias target has, of one family.
+    fn target_addresses(
+        &self,
+        endpoint: &str,
+        family: &RecordType,
+    ) -> impl Future<Output = Result<BTreeSet<IpAddr>, String>> + Send;
+
+    /// Asks for the service name as clients near each vantage would.
+    fn answers(
+        &self,
+        families: &[RecordType],
+    ) -> impl Future<Output = Vec<Answered>> + Send;
+
+    /// Whether every name server shows this text at the lock's name.
+    fn lock_is_everywhere(&self, run: &str) -> impl Future<Output = bool> + Send;
+}

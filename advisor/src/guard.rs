@@ -1,0 +1,372 @@
+//! Permission as a filter over the plan: the only place that makes a `Cleared<Plan>`.
+//!
+//! Pure: each rule is a small function of the plan and the situation. There is no override; limits
+//! move in the configuration only.
+
+use std::collections::BTreeSet;
+
+use crate::mark::Marks;
+use crate::name::Name;
+use crate::plan::{scope, Intent, Plan};
+use crate::record::{RecordSet, RecordType};
+
+/// How long before applying a target may have been proven.
+const PROOF_MAX_AGE_MS: i64 = 60_000;
+/// How long a target's certificate must still be valid.
+const CERTIFICATE_MIN_LEFT_MS: i64 = 14 * 24 * 3_600_000;
+
+/// The configuration's limits.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GuardRule {
+    /// Service names that may be written.
+    pub allow: Vec<Name>,
+    /// Service names whose records may be taken over from another tool.
+    pub adopt: Vec<Name>,
+    /// The largest share of the traffic that one plan may move.
+    pub max_traffic_moved: f64,
+    /// Times during which nothing is applied: start and end, milliseconds since the epoch.
+    pub freeze: Vec<(i64, i64)>,
+    /// Age from which evidence is stale.
+    pub stale_ms: i64,
+}
+
+/// Whether an endpoint showed that it is in its Region.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RegionProof {
+    /// It named its Region.
+    Proven,
+    /// Nothing in the configuration says how.
+    Unproven,
+    /// It named another, or none.
+    Wrong(String),
+}
+
+/// What an alias target answered when it was asked as clients would ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetProof {
+    /// The endpoint.
+    pub endpoint: String,
+    /// When, milliseconds since the epoch.
+    pub taken_at_ms: i64,
+    /// The end of the certificate's validity and the Region, or why there was no answer.
+    pub answer: Result<(i64, RegionProof), String>,
+}
+
+/// How things are right before applying.
+#[derive(Debug, Clone, Copy)]
+pub struct Situation<'a> {
+    /// The time, milliseconds since the epoch.
+    pub now_ms: i64,
+    /// The zone that the configuration and the credentials lead to.
+    pub zone_id: &'a str,
+    /// The record sets at and below the service name.
+    pub records: &'a [RecordSet],
+    /// What the account protects.
+    pub protections: &'a [(Name, RecordType)],
+    /// The targets of the plan, as they answered.
+    pub proofs: &'a [TargetProof],
+}
+
+/// A plan that may be applied. Only `guard` makes one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cleared<T>(T);
+
+impl<T> Cleared<T> {
+    /// What was cleared.
+    #[must_use]
+    pub fn get(&self) -> &T {
+        &self.0
+    }
+}
+
+/// Why a plan may not be applied.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Refusal {
+    /// For another zone.
+    #[error("the plan is for hosted zone {planned}, and the configuration leads to {found}")]
+    OtherZone {
+        /// Of the plan.
+        planned: String,
+        /// Of the configuration.
+        found: String,
+    },
+    /// Not in `guard.allow`.
+    #[error("'{0}' is not in guard.allow")]
+    NotAllowed(String),
+    /// Another tool's records.
+    #[error("'{0}' has records that Nearside did not make, and it is not in guard.adopt")]
+    NotAdopted(String),
+    /// An external-dns owner.
+    #[error("'{0}' is kept by external-dns ({1}), which would write its own records again")]
+    ExternalDns(String, String),
+    /// A protected record set.
+    #[error("'{name}' {record_type} is protected in this account")]
+    Protected {
+        /// The name.
+        name: Name,
+        /// The type.
+        record_type: RecordType,
+    },
+    /// Too much at once.
+    #[error("the plan moves {:.1} % of the traffic, and guard.max_traffic_moved is {:.1} %", moved * 100.0, limit * 100.0)]
+    TooMuchTraffic {
+        /// The plan's share.
+        moved: f64,
+        /// The limit.
+        limit: f64,
+    },
+    /// Old evidence.
+    #[error("the newest evidence is {age_s} s old, and evidence.stale is {limit_s} s")]
+    Stale {
+        /// Its age in seconds.
+        age_s: i64,
+        /// The limit in seconds.
+        limit_s: i64,
+    },
+    /// No evidence at all under a plan that moves labels.
+    #[error("the plan moves labels and names no evidence")]
+    NoEvidence,
+    /// A freeze window.
+    #[error("changes are frozen for another {left_s} s (guard.freeze)")]
+    Frozen {
+        /// Seconds until the window ends.
+        left_s: i64,
+    },
+    /// Nothing would answer.
+    #[error("after the plan '{name}' would have no {record_type} answer left")]
+    LastAnswer {
+        /// The name.
+        name: Name,
+        /// The type.
+        record_type: RecordType,
+    },
+    /// A target that was not proven, or too long ago.
+    #[error("endpoint {0} was not asked within the last minute whether it serves the name")]
+    NoProof(String),
+    /// A target that did not answer.
+    #[error("endpoint {endpoint} does not answer for the service name: {cause}")]
+    TargetDown {
+        /// The endpoint.
+        endpoint: String,
+        /// Why.
+        cause: String,
+    },
+    /// A certificate near its end.
+    #[error("the certificate of endpoint {endpoint} is valid for {days_left} more days, and 14 are needed")]
+    CertificateEnds {
+        /// The endpoint.
+        endpoint: String,
+        /// Whole days left.
+        days_left: i64,
+    },
+    /// Another Region's answer.
+    #[error("endpoint {endpoint} does not prove its Region: {found}")]
+    WrongRegion {
+        /// The endpoint.
+        endpoint: String,
+        /// What it said.
+        found: String,
+    },
+    /// The zone is not as the plan found it.
+    #[error("the zone is not as the plan found it: {} appeared, {} went: {}", appeared.len(), went.len(), first_of(appeared, went))]
+    Drift {
+        /// Sets that were not there.
+        appeared: Vec<RecordSet>,
+        /// Sets that are gone.
+        went: Vec<RecordSet>,
+    },
+}
+
+fn first_of(appeared: &[RecordSet], went: &[RecordSet]) -> String {
+    appeared.iter().chain(went).next().map(ToString::to_string).unwrap_or_default()
+}
+
+impl Refusal {
+    /// Whether this is drift, which has an exit code of its own.
+    #[must_use]
+    pub fn is_drift(&self) -> bool {
+        matches!(self, Self::Drift { .. })
+    }
+
+    /// What to try.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::OtherZone { .. } => "plan again with this configuration",
+            Self::NotAllowed(_) => "add the name to guard.allow, if Nearside may write it",
+            Self::NotAdopted(_) => "add the name to guard.adopt, and stop the tool that made the records",
+            Self::ExternalDns(..) => "remove the name from external-dns first",
+            Self::Protected { .. } => "lift the protection in Route 53, if the change is meant",
+            Self::TooMuchTraffic { .. } => "raise guard.max_traffic_moved, if so much may move at once",
+            Self::Stale { .. } | Self::NoEvidence => "let the probes run, then plan again",
+            Self::Frozen { .. } => "apply after the window",
+            Self::LastAnswer { .. } => "keep at least one endpoint for each address type",
+            Self::NoProof(_) => "apply again: targets are asked right before",
+            Self::TargetDown { .. } => "check the endpoint's custom domain, its certificate and its status",
+            Self::CertificateEnds { .. } => "renew the certificate of that Region first",
+            Self::WrongRegion { .. } => "check endpoint.alias and endpoint.region_proof in nearside.toml",
+            Self::Drift { .. } => "somebody changed the zone: look at the difference, then plan again",
+        }
+    }
+}
+
+/// Clears a plan, or says the first reason why not.
+pub fn guard(
+    plan: Plan,
+    rule: &GuardRule,
+    situation: &Situation<'_>,
+) -> Result<Cleared<Plan>, Refusal> {
+    let Ok(service) = Name::parse(&plan.service) else {
+        return Err(Refusal::NotAllowed(plan.service));
+    };
+    the_same_zone(&plan, situation)?;
+    allowed(&service, rule)?;
+    not_drifted(&plan, &service, situation)?;
+    ours_or_adopted(&plan, &service, rule)?;
+    not_external_dns(&service, situation.records)?;
+    not_protected(&plan, situation)?;
+    not_frozen(rule, situation.now_ms)?;
+    an_answer_stays(&plan, &service)?;
+    if plan.intent == Intent::Route {
+        traffic_within(&plan, rule)?;
+        evidence_is_fresh(&plan, rule, situation.now_ms)?;
+        targets_are_proven(&plan, situation)?;
+    }
+    Ok(Cleared(plan))
+}
+
+fn the_same_zone(plan: &Plan, situation: &Situation<'_>) -> Result<(), Refusal> {
+    if plan.zone_id == situation.zone_id {
+        return Ok(());
+    }
+    let (planned, found) = (plan.zone_id.clone(), situation.zone_id.to_owned());
+    Err(Refusal::OtherZone { planned, found })
+}
+
+fn allowed(service: &Name, rule: &GuardRule) -> Result<(), Refusal> {
+    if rule.allow.contains(service) { Ok(()) } else { Err(Refusal::NotAllowed(service.to_string())) }
+}
+
+fn not_drifted(plan: &Plan, service: &Name, situation: &Situation<'_>) -> Result<(), Refusal> {
+    let now = scope(service, situation.records);
+    let missing_from = |these: &[RecordSet], those: &[RecordSet]| -> Vec<RecordSet> {
+        these.iter().filter(|set| !those.contains(set)).cloned().collect()
+    };
+    let appeared = missing_from(&now, &plan.prior);
+    let went = missing_from(&plan.prior, &now);
+    if appeared.is_empty() && went.is_empty() {
+        Ok(())
+    } else {
+        Err(Refusal::Drift { appeared, went })
+    }
+}
+
+fn ours_or_adopted(plan: &Plan, service: &Name, rule: &GuardRule) -> Result<(), Refusal> {
+    let marks = Marks::of(service);
+    let touches_service =
+        plan.changes.iter().any(|change| change.resource_record_set.name == *service);
+    if !touches_service || marks.is_owned(&plan.prior) && all_ours(plan, service) {
+        return Ok(());
+    }
+    if rule.adopt.contains(service) { Ok(()) } else { Err(Refusal::NotAdopted(service.to_string())) }
+}
+
+/// Whether each set that the plan deletes at the service name carries our identifier.
+fn all_ours(plan: &Plan, service: &Name) -> bool {
+    plan.prior
+        .iter()
+        .filter(|set| set.name == *service && set.record_type.is_address())
+        .all(|set| set.set_identifier.as_deref().is_some_and(|id| id.starts_with("nearside-")))
+}
+
+fn not_external_dns(service: &Name, records: &[RecordSet]) -> Result<(), Refusal> {
+    let owner = records
+        .iter()
+        .filter(|set| set.name.is_within(service))
+        .flat_map(RecordSet::texts)
+        .find(|text| text.contains("heritage=external-dns"));
+    match owner {
+        Some(text) => Err(Refusal::ExternalDns(service.to_string(), text.to_owned())),
+        None => Ok(()),
+    }
+}
+
+fn not_protected(plan: &Plan, situation: &Situation<'_>) -> Result<(), Refusal> {
+    let touched: BTreeSet<(&Name, &RecordType)> = plan
+        .changes
+        .iter()
+        .map(|change| (&change.resource_record_set.name, &change.resource_record_set.record_type))
+        .collect();
+    match situation.protections.iter().find(|(name, kind)| touched.contains(&(name, kind))) {
+        Some((name, record_type)) => {
+            Err(Refusal::Protected { name: name.clone(), record_type: record_type.clone() })
+        }
+        None => Ok(()),
+    }
+}
+
+fn not_frozen(rule: &GuardRule, now_ms: i64) -> Result<(), Refusal> {
+    match rule.freeze.iter().find(|(start, end)| (*start..*end).contains(&now_ms)) {
+        Some((_, end)) => Err(Refusal::Frozen { left_s: (end - now_ms) / 1_000 }),
+        None => Ok(()),
+    }
+}
+
+fn an_answer_stays(plan: &Plan, service: &Name) -> Result<(), Refusal> {
+    let desired = plan.desired();
+    let answers = |sets: &[RecordSet]| -> BTreeSet<RecordType> {
+        let at_service = sets.iter().filter(|set| set.name == *service);
+        at_service.map(|set| set.record_type.clone()).filter(RecordType::is_address).collect()
+    };
+    let after = answers(&desired);
+    match answers(&plan.prior).into_iter().find(|record_type| !after.contains(record_type)) {
+        Some(record_type) => Err(Refusal::LastAnswer { name: service.clone(), record_type }),
+        None => Ok(()),
+    }
+}
+
+fn traffic_within(plan: &Plan, rule: &GuardRule) -> Result<(), Refusal> {
+    let (moved, limit) = (plan.effect.traffic_moved, rule.max_traffic_moved);
+    if moved <= limit { Ok(()) } else { Err(Refusal::TooMuchTraffic { moved, limit }) }
+}
+
+fn evidence_is_fresh(plan: &Plan, rule: &GuardRule, now_ms: i64) -> Result<(), Refusal> {
+    if plan.moves.is_empty() {
+        return Ok(());
+    }
+    let until_ms = plan.effect.evidence_until_ms.ok_or(Refusal::NoEvidence)?;
+    let age_ms = now_ms - until_ms;
+    if age_ms <= rule.stale_ms {
+        return Ok(());
+    }
+    Err(Refusal::Stale { age_s: age_ms / 1_000, limit_s: rule.stale_ms / 1_000 })
+}
+
+fn targets_are_proven(plan: &Plan, situation: &Situation<'_>) -> Result<(), Refusal> {
+    let targets: BTreeSet<&String> = plan.labels.values().collect();
+    for endpoint in targets {
+        let proof = situation
+            .proofs
+            .iter()
+            .find(|proof| proof.endpoint == *endpoint)
+            .filter(|proof| (0..=PROOF_MAX_AGE_MS).contains(&(situation.now_ms - proof.taken_at_ms)))
+            .ok_or_else(|| Refusal::NoProof(endpoint.clone()))?;
+        judge_proof(proof, situation.now_ms)?;
+    }
+    Ok(())
+}
+
+fn judge_proof(proof: &TargetProof, now_ms: i64) -> Result<(), Refusal> {
+    let endpoint = proof.endpoint.clone();
+    match &proof.answer {
+        Err(cause) => Err(Refusal::TargetDown { endpoint, cause: cause.clone() }),
+        Ok((ends_ms, _)) if ends_ms - now_ms < CERTIFICATE_MIN_LEFT_MS => {
+            let days_left = (ends_ms - now_ms).div_euclid(24 * 3_600_000);
+            Err(Refusal::CertificateEnds { endpoint, days_left })
+        }
+        Ok((_, RegionProof::Wrong(found))) => {
+            Err(Refusal::WrongRegion { endpoint, found: found.clone() })
+        }
+        Ok((_, RegionProof::Proven | RegionProof::Unproven)) => Ok(()),
+    }
+}

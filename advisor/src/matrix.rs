@@ -1,0 +1,182 @@
+//! The matrix: vantage x endpoint, each cell with the cost of every block.
+//!
+//! Pure: built from block statistics of any source. It does no IO and reads no clock.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+
+use probe::sample::Connection;
+use probe::window_set::WindowSet;
+
+use crate::statistics::median;
+
+/// The statistics of one series (vantage x endpoint x connection) in one block.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CellBlock {
+    /// Who measured.
+    pub vantage: String,
+    /// What was measured.
+    pub endpoint: String,
+    /// Over which kind of connection.
+    pub connection: Connection,
+    /// Start of the block, milliseconds since the epoch, aligned to the block's length.
+    pub start_ms: i64,
+    /// The asked quantile of the response time in milliseconds, failures counted as slower than
+    /// the timeout.
+    pub value_ms: f64,
+    /// Samples, failures among them.
+    pub attempts: u64,
+    /// Samples that failed.
+    pub failures: u64,
+    /// The windows of the block that are evidence.
+    pub valid: WindowSet,
+}
+
+/// What was asked of a source and could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read measurements from {place}: {cause}")]
+pub struct SourceError {
+    /// Which store.
+    pub place: String,
+    /// What it said.
+    pub cause: String,
+}
+
+/// Where the blocks come from: the embedded store, or CloudWatch.
+pub trait MatrixSource {
+    /// The closed blocks that start within `since_ms..until_ms`, with `quantile` as their value.
+    fn cell_blocks(
+        &self,
+        quantile: f64,
+        since_ms: i64,
+        until_ms: i64,
+    ) -> impl Future<Output = Result<Vec<CellBlock>, SourceError>> + Send;
+}
+
+/// How blocks become costs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CostRule {
+    /// The share of requests that open a new connection, 0 to 1.
+    pub cold_share: f64,
+    /// The length of a block.
+    pub block_ms: i64,
+}
+
+/// The cost of one cell in one block.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CostBlock {
+    /// `cold_share x Q_cold + (1 - cold_share) x Q_warm`.
+    pub cost_ms: f64,
+    /// Samples of both series.
+    pub attempts: u64,
+    /// Failures of both series.
+    pub failures: u64,
+    /// Windows that are evidence in every series the cost is made of.
+    pub valid: WindowSet,
+}
+
+/// One cell: its blocks by their start, in milliseconds since the epoch.
+pub type Cell = BTreeMap<i64, CostBlock>;
+
+/// Vantage x endpoint.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Matrix {
+    /// The length of a block.
+    pub block_ms: i64,
+    /// Ids, sorted.
+    pub vantages: Vec<String>,
+    /// Ids, sorted.
+    pub endpoints: Vec<String>,
+    cells: BTreeMap<(String, String), Cell>,
+}
+
+impl Matrix {
+    /// Puts the series together. A block that lacks a series its cost is made of has no cost.
+    #[must_use]
+    pub fn build(rows: &[CellBlock], rule: CostRule) -> Self {
+        let mut parts: BTreeMap<(&str, &str, i64), Vec<&CellBlock>> = BTreeMap::new();
+        for row in rows {
+            parts.entry((&row.vantage, &row.endpoint, row.start_ms)).or_default().push(row);
+        }
+        let mut cells: BTreeMap<(String, String), Cell> = BTreeMap::new();
+        for ((vantage, endpoint, start_ms), rows) in parts {
+            if let Some(block) = cost_block(&rows, rule.cold_share) {
+                let key = (vantage.to_owned(), endpoint.to_owned());
+                cells.entry(key).or_default().insert(start_ms, block);
+            }
+        }
+        let vantages: BTreeSet<&String> = cells.keys().map(|(vantage, _)| vantage).collect();
+        let endpoints: BTreeSet<&String> = cells.keys().map(|(_, endpoint)| endpoint).collect();
+        let (vantages, endpoints) =
+            (vantages.into_iter().cloned().collect(), endpoints.into_iter().cloned().collect());
+        Self { block_ms: rule.block_ms, vantages, endpoints, cells }
+    }
+
+    /// One cell, if anything was measured there.
+    #[must_use]
+    pub fn cell(&self, vantage: &str, endpoint: &str) -> Option<&Cell> {
+        self.cells.get(&(vantage.to_owned(), endpoint.to_owned()))
+    }
+
+    /// All cells in order of vantage, then endpoint.
+    pub fn cells(&self) -> impl Iterator<Item = (&str, &str, &Cell)> {
+        self.cells.iter().map(|((vantage, endpoint), cell)| (vantage.as_str(), endpoint.as_str(), cell))
+    }
+
+    /// The end of the newest block, milliseconds since the epoch.
+    #[must_use]
+    pub fn end_ms(&self) -> Option<i64> {
+        let newest = self.cells.values().filter_map(|cell| cell.keys().next_back()).max()?;
+        Some(newest + self.block_ms)
+    }
+
+    /// The matrix of the `slots` newest block intervals.
+    #[must_use]
+    pub fn newest(&self, slots: u32) -> Self {
+        let Some(end_ms) = self.end_ms() else { return self.clone() };
+        let start_ms = end_ms - i64::from(slots) * self.block_ms;
+        let recent = |cell: &Cell| -> Cell {
+            cell.range(start_ms..).map(|(start, block)| (*start, block.clone())).collect()
+        };
+        let cells = self.cells.iter().map(|(key, cell)| (key.clone(), recent(cell))).collect();
+        Self { cells, ..self.clone() }
+    }
+
+    /// The median over a cell's blocks of their cost.
+    #[must_use]
+    pub fn median_cost_ms(&self, vantage: &str, endpoint: &str) -> Option<f64> {
+        let costs: Vec<f64> =
+            self.cell(vantage, endpoint)?.values().map(|block| block.cost_ms).collect();
+        median(&costs)
+    }
+
+    /// Failures and attempts at one endpoint, over the vantages that `counts` says yes to.
+    #[must_use]
+    pub fn failures(&self, endpoint: &str, counts: impl Fn(&str) -> bool) -> (u64, u64) {
+        self.cells()
+            .filter(|(vantage, of, _)| *of == endpoint && counts(vantage))
+            .flat_map(|(_, _, cell)| cell.values())
+            .fold((0, 0), |(failures, attempts), block| {
+                (failures + block.failures, attempts + block.attempts)
+            })
+    }
+}
+
+fn cost_block(rows: &[&CellBlock], cold_share: f64) -> Option<CostBlock> {
+    let of = |connection| rows.iter().find(|row| row.connection == connection).copied();
+    let shares = [(Connection::Cold, cold_share), (Connection::Warm, 1.0 - cold_share)];
+    let mut parts = Vec::with_capacity(2);
+    for (connection, share) in shares.into_iter().filter(|(_, share)| *share > 0.0) {
+        parts.push((of(connection)?, share));
+    }
+    let mut valid = parts.first()?.0.valid.clone();
+    for (row, _) in &parts[1..] {
+        valid = valid.intersection(&row.valid);
+    }
+    Some(CostBlock {
+        cost_ms: parts.iter().map(|(row, share)| share * row.value_ms).sum(),
+        attempts: parts.iter().map(|(row, _)| row.attempts).sum(),
+        failures: parts.iter().map(|(row, _)| row.failures).sum(),
+        valid,
+    })
+}

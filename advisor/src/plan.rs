@@ -1,0 +1,408 @@
+//! The plan: the exact record changes, with the state they were made from and what they are for.
+//!
+//! Pure. A plan is a document: it is written to `plan.json`, read by people, and hashed, so that an
+//! edited one is known. It can be applied only after `guard` has cleared it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::batch::{applied, difference};
+use crate::group::{latency_sets, EndpointTarget, LiveGroup};
+use crate::mark::{Marks, Shadow};
+use crate::name::{Label, Name};
+use crate::record::{Change, HealthCheck, RecordSet};
+use crate::zone::{HealthCheckSpec, ZoneFacts};
+
+/// The version of the plan document. Others are refused.
+pub const FORMAT: u32 = 1;
+
+/// What a plan is for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Intent {
+    /// Points labels at endpoints.
+    Route,
+    /// Installs the shadow groups alone.
+    InstallShadow,
+    /// Removes them.
+    RemoveShadow,
+    /// Restores what was there before the plan with this id.
+    Rollback(String),
+}
+
+/// A label that moves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Move {
+    /// The label.
+    pub label: String,
+    /// The endpoint it points at now.
+    pub from: String,
+    /// The endpoint it will point at.
+    pub to: String,
+    /// A reason code of the advice.
+    pub reason: String,
+}
+
+/// What is expected of one vantage.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VantageEffect {
+    /// The vantage.
+    pub vantage: String,
+    /// The label that Route 53 prefers for it.
+    pub label: String,
+    /// The endpoint it is sent to now.
+    pub from: String,
+    /// The endpoint it will be sent to.
+    pub to: String,
+    /// Its share of the traffic.
+    pub share: f64,
+    /// Median cost where it is sent now.
+    pub cost_before_ms: Option<f64>,
+    /// Median cost where it will be sent.
+    pub cost_after_ms: Option<f64>,
+}
+
+/// What the plan is expected to do.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Effect {
+    /// The share of the traffic whose endpoint changes.
+    pub traffic_moved: f64,
+    /// Where the shares come from: `equal weights over vantages`, or a file.
+    pub weights: String,
+    /// How preferred labels are known: `asked` or `modelled`.
+    pub preferred: String,
+    /// The end of the newest evidence, milliseconds since the epoch.
+    pub evidence_until_ms: Option<i64>,
+    /// One line a vantage.
+    pub vantages: Vec<VantageEffect>,
+}
+
+/// The limits the plan was made under, for the reader; applying checks the configuration's own.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Thresholds {
+    /// Blocks a verdict needs.
+    pub blocks: u32,
+    /// Length of a block in milliseconds.
+    pub block_ms: i64,
+    /// Family-wise level.
+    pub alpha: f64,
+    /// Least gain.
+    pub min_gain_ms: f64,
+    /// Least gain as a share.
+    pub min_gain_share: f64,
+    /// The witness's extra margin.
+    pub triangle_ms: f64,
+    /// What a vantage may lose.
+    pub harm_ms: f64,
+    /// How much traffic may move.
+    pub max_traffic_moved: f64,
+}
+
+/// The document.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// `FORMAT`.
+    pub format: u32,
+    /// What it is for.
+    pub intent: Intent,
+    /// When it was made, milliseconds since the epoch.
+    pub made_at_ms: i64,
+    /// The hosted zone.
+    pub zone_id: String,
+    /// Its name.
+    pub zone: String,
+    /// The service name.
+    pub service: String,
+    /// The lock's generation once applied.
+    pub generation: u64,
+    /// The endpoint of each label once applied.
+    pub labels: BTreeMap<String, String>,
+    /// The labels that move.
+    pub moves: Vec<Move>,
+    /// What is expected.
+    pub effect: Effect,
+    /// Under which limits.
+    pub thresholds: Thresholds,
+    /// Health checks to find or create first.
+    pub health_checks: Vec<HealthCheckSpec>,
+    /// The changes, in order.
+    pub changes: Vec<Change>,
+    /// Every record set in scope before the change, in full.
+    pub prior: Vec<RecordSet>,
+}
+
+/// Why a plan file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanFileError {
+    /// Not JSON, or not a plan.
+    #[error("not a plan: {0}")]
+    Malformed(#[from] serde_json::Error),
+    /// Another version's.
+    #[error("plan format {found} is not the one this version writes ({FORMAT})")]
+    Format {
+        /// What the file says.
+        found: u32,
+    },
+    /// Its contents do not have the hash that stands beside them.
+    #[error("the plan was edited: its contents have hash {actual}, the file says {stated}")]
+    Edited {
+        /// Of the contents.
+        actual: String,
+        /// In the file.
+        stated: String,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PlanFile<P> {
+    id: String,
+    hash: String,
+    plan: P,
+}
+
+impl Plan {
+    /// The SHA-256 of the document, in hexadecimal.
+    #[must_use]
+    pub fn hash(&self) -> String {
+        let bytes = serde_json::to_vec(self).unwrap_or_default();
+        Sha256::digest(&bytes).iter().fold(String::with_capacity(64), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
+    }
+
+    /// The first twelve digits of the hash: how people name a plan.
+    #[must_use]
+    pub fn id(&self) -> String {
+        self.hash()[..12].to_owned()
+    }
+
+    /// The plan file.
+    pub fn to_json(&self) -> Result<String, serde_json::Error> {
+        let file = PlanFile { id: self.id(), hash: self.hash(), plan: self };
+        serde_json::to_string_pretty(&file).map(|text| text + "\n")
+    }
+
+    /// Reads a plan file, and refuses one that was edited or is of another version.
+    pub fn from_json(text: &str) -> Result<Self, PlanFileError> {
+        let file: PlanFile<serde_json::Value> = serde_json::from_str(text)?;
+        let format = file.plan.get("format").and_then(serde_json::Value::as_u64).unwrap_or(0);
+        if format != u64::from(FORMAT) {
+            let found = u32::try_from(format).unwrap_or(u32::MAX);
+            return Err(PlanFileError::Format { found });
+        }
+        let plan: Self = serde_json::from_value(file.plan)?;
+        let actual = plan.hash();
+        if actual != file.hash || !actual.starts_with(&file.id) {
+            return Err(PlanFileError::Edited { actual, stated: file.hash });
+        }
+        Ok(plan)
+    }
+
+    /// The record sets in scope once the plan is applied, with CallerReferences for checks.
+    #[must_use]
+    pub fn desired(&self) -> Vec<RecordSet> {
+        applied(&self.prior, &self.changes)
+    }
+
+    /// Whether there is nothing to do.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+}
+
+/// The record sets a plan for `service` may touch or depends on: those at the name itself, ours
+/// below it, and what they alias to within `records`. Sorted.
+#[must_use]
+pub fn scope(service: &Name, records: &[RecordSet]) -> Vec<RecordSet> {
+    let marks = Marks::of(service);
+    let mut names: BTreeSet<Name> = records
+        .iter()
+        .map(|set| set.name.clone())
+        .filter(|name| name == service || marks.is_ours(name))
+        .collect();
+    loop {
+        let targets: BTreeSet<Name> = records
+            .iter()
+            .filter(|set| names.contains(&set.name))
+            .filter_map(|set| set.alias_target().cloned())
+            .filter(|target| records.iter().any(|set| set.name == *target))
+            .collect();
+        if targets.is_subset(&names) {
+            break;
+        }
+        names.extend(targets);
+    }
+    let mut sets: Vec<RecordSet> =
+        records.iter().filter(|set| names.contains(&set.name)).cloned().collect();
+    sets.sort();
+    sets
+}
+
+/// What every plan is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct Ground<'a> {
+    /// The zone.
+    pub zone: &'a ZoneFacts,
+    /// The service name.
+    pub service: &'a Name,
+    /// The record sets at and below the service name.
+    pub records: &'a [RecordSet],
+    /// The endpoints of the configuration.
+    pub endpoints: &'a [EndpointTarget],
+    /// The time of planning, milliseconds since the epoch.
+    pub now_ms: i64,
+}
+
+impl Ground<'_> {
+    fn document(&self, intent: Intent, desired: Vec<RecordSet>) -> Plan {
+        let prior = scope(self.service, self.records);
+        Plan {
+            format: FORMAT,
+            intent,
+            made_at_ms: self.now_ms,
+            zone_id: self.zone.id.clone(),
+            zone: self.zone.name.to_string(),
+            service: self.service.to_string(),
+            generation: self.generation(),
+            labels: BTreeMap::new(),
+            moves: Vec::new(),
+            effect: Effect::default(),
+            thresholds: Thresholds::default(),
+            health_checks: Vec::new(),
+            changes: difference(&prior, &desired),
+            prior,
+        }
+    }
+
+    /// The lock's next generation.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        Marks::of(self.service).generation(self.records) + 1
+    }
+
+    /// `prior` with the sets of some names replaced, and the lock and the marker renewed.
+    fn replacing(&self, names: &[Name], with: Vec<RecordSet>) -> Vec<RecordSet> {
+        let marks = Marks::of(self.service);
+        let ours = [marks.lock(), marks.owner()];
+        let mut desired = scope(self.service, self.records);
+        desired.retain(|set| !names.contains(&set.name) && !ours.contains(&set.name));
+        desired.extend(with);
+        desired.push(marks.lock_set(self.generation(), None));
+        desired.push(marks.owner_set(self.generation()));
+        desired
+    }
+
+    fn address_sets(&self, live: &LiveGroup, labels: &BTreeMap<Label, String>) -> Vec<RecordSet> {
+        latency_sets(self.service, labels, &live.families, self.endpoints)
+    }
+
+    /// The plan that points labels at endpoints, with the shadow groups beside them. It is empty
+    /// where no label moves: a group that is right is left as it is.
+    #[must_use]
+    pub fn route(&self, live: &LiveGroup, moves: Vec<Move>, effect: Effect) -> Plan {
+        let mut labels = live.labels.clone();
+        for step in &moves {
+            labels.insert(Label::new(&step.label), step.to.clone());
+        }
+        let marks = Marks::of(self.service);
+        let shadows = [Shadow::Live, Shadow::Next];
+        let mut sets = self.kept_at_service();
+        sets.extend(self.address_sets(live, &labels));
+        sets.extend(shadows.iter().flat_map(|shadow| marks.shadow_sets(*shadow, labels.keys())));
+        let mut names: Vec<Name> = shadows.iter().map(|shadow| marks.shadow(*shadow)).collect();
+        names.push(self.service.clone());
+        let desired =
+            if moves.is_empty() { scope(self.service, self.records) } else { self.replacing(&names, sets) };
+        let mut plan = self.document(Intent::Route, desired);
+        plan.health_checks = self.health_checks(&plan.changes);
+        plan.labels =
+            labels.iter().map(|(label, id)| (label.to_string(), id.clone())).collect();
+        (plan.moves, plan.effect) = (moves, effect);
+        plan
+    }
+
+    /// Sets at the service name that are not addresses: never ours to change.
+    fn kept_at_service(&self) -> Vec<RecordSet> {
+        let kept =
+            |set: &&RecordSet| set.name == *self.service && !set.record_type.is_address();
+        self.records.iter().filter(kept).cloned().collect()
+    }
+
+    fn health_checks(&self, changes: &[Change]) -> Vec<HealthCheckSpec> {
+        let named: BTreeSet<&str> = changes
+            .iter()
+            .filter_map(|change| match &change.resource_record_set.health_check {
+                Some(HealthCheck::Reference(reference)) => Some(reference.as_str()),
+                _ => None,
+            })
+            .collect();
+        self.endpoints
+            .iter()
+            .map(|endpoint| &endpoint.health_check)
+            .filter(|check| named.contains(check.caller_reference.as_str()))
+            .cloned()
+            .collect()
+    }
+
+    /// The plan that installs both shadow groups with the installed labels, and nothing else.
+    #[must_use]
+    pub fn install_shadow(&self, live: &LiveGroup) -> Plan {
+        let marks = Marks::of(self.service);
+        let shadows = [Shadow::Live, Shadow::Next];
+        let sets: Vec<RecordSet> =
+            shadows.iter().flat_map(|shadow| marks.shadow_sets(*shadow, live.labels.keys())).collect();
+        self.shadows_only(Intent::InstallShadow, sets)
+    }
+
+    /// The plan that removes both shadow groups.
+    #[must_use]
+    pub fn remove_shadow(&self) -> Plan {
+        self.shadows_only(Intent::RemoveShadow, Vec::new())
+    }
+
+    fn shadows_only(&self, intent: Intent, sets: Vec<RecordSet>) -> Plan {
+        let marks = Marks::of(self.service);
+        let names = [marks.shadow(Shadow::Live), marks.shadow(Shadow::Next)];
+        let current: Vec<RecordSet> =
+            self.records.iter().filter(|set| names.contains(&set.name)).cloned().collect();
+        let unchanged = difference(&current, &sets).is_empty();
+        let desired =
+            if unchanged { scope(self.service, self.records) } else { self.replacing(&names, sets) };
+        self.document(intent, desired)
+    }
+
+    /// The plan that restores the record sets that `undone` found, except lock and marker, whose
+    /// generation only rises.
+    #[must_use]
+    pub fn rollback(&self, undone: &Plan) -> Plan {
+        let marks = Marks::of(self.service);
+        let ours = [marks.lock(), marks.owner()];
+        let names: Vec<Name> = undone
+            .changes
+            .iter()
+            .map(|change| change.resource_record_set.name.clone())
+            .filter(|name| !ours.contains(name))
+            .collect();
+        let prior = undone.prior.iter().filter(|set| names.contains(&set.name)).cloned().collect();
+        let mut plan =
+            self.document(Intent::Rollback(undone.id()), self.replacing(&names, prior));
+        plan.labels = undone.labels.clone();
+        for step in &undone.moves {
+            plan.labels.insert(step.label.clone(), step.from.clone());
+            plan.moves.push(Move {
+                label: step.label.clone(),
+                from: step.to.clone(),
+                to: step.from.clone(),
+                reason: "rollback".into(),
+            });
+        }
+        plan
+    }
+}
