@@ -1,1 +1,12 @@
 //! Measures: exchange, schedule, windows, and the embedded store.
+//!
+//! It decides nothing about routing and links no AWS SDK. Trouble on the network is data here,
+//! never an error: an error is broken configuration, or a store that cannot be used.
+
+pub mod clock;
+pub mod config;
+pub mod histogram;
+pub mod sample;
+pub mod store;
+pub mod url;
+pub mod window;

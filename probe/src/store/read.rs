@@ -1,0 +1,143 @@
+//! Reading: block rows for advice, merged histograms for percentiles. Nothing is changed here.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, Row};
+
+use super::span::{BODY_COLUMNS, Body, Table, body_of_row, unsigned};
+use super::write::meta;
+use super::{BlobError, BlockRow, MergedRow, Quantiles, RowError, Store, StoreError, WindowSet};
+use crate::sample::{Connection as Reuse, Series};
+
+impl Store {
+    /// The closed blocks that lie wholly in `since_ms..until_ms`, by series, then by time.
+    pub fn blocks(&self, since_ms: i64, until_ms: i64) -> Result<Vec<BlockRow>, StoreError> {
+        blocks(&self.connection, since_ms, until_ms).map_err(|cause| self.row_fault(cause))
+    }
+
+    /// Everything that begins in `since_ms..until_ms`, merged, one row for each series, in their
+    /// order. Where windows have expired, whole hours stand for them, and whole days for those.
+    pub fn merged(&self, since_ms: i64, until_ms: i64) -> Result<Vec<MergedRow>, StoreError> {
+        let transaction =
+            self.connection.unchecked_transaction().map_err(|cause| self.fault(cause))?;
+        merged(&transaction, since_ms, until_ms).map_err(|cause| self.row_fault(cause))
+    }
+
+    /// The end of the newest window that was written, in ms since 1970.
+    pub fn newest_ms(&self) -> Result<Option<i64>, StoreError> {
+        let newest = meta(&self.connection, "horizon_ms", i64::MIN);
+        let newest = newest.map_err(|cause| self.fault(cause))?;
+        Ok((newest != i64::MIN).then_some(newest))
+    }
+}
+
+const SERIES_COLUMNS: &str = "vantage, target, connection, path";
+
+fn series_of_row(row: &Row<'_>) -> Result<Series, RowError> {
+    let name: String = row.get(2)?;
+    let connection = Reuse::parse(&name).ok_or(BlobError::Kinds { text: name })?;
+    Ok(Series { vantage: row.get(0)?, target: row.get(1)?, connection, path: row.get(3)? })
+}
+
+fn blocks(
+    connection: &Connection,
+    since_ms: i64,
+    until_ms: i64,
+) -> Result<Vec<BlockRow>, RowError> {
+    let sql = format!(
+        "SELECT {SERIES_COLUMNS}, start_ms, len_ms, attempts, failures, missed, p10_us, p25_us, \
+         p50_us, p75_us, p90_us, p95_us, p99_us, windows, valid \
+         FROM blocks JOIN series ON series.id = blocks.series \
+         WHERE start_ms >= ?1 AND start_ms + len_ms <= ?2"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query([since_ms, until_ms])?;
+    let mut blocks = Vec::new();
+    while let Some(row) = rows.next()? {
+        blocks.push(block_of_row(row)?);
+    }
+    blocks.sort_by(|a, b| (&a.series, a.start_ms).cmp(&(&b.series, b.start_ms)));
+    Ok(blocks)
+}
+
+fn block_of_row(row: &Row<'_>) -> Result<BlockRow, RowError> {
+    let count = |index: usize| row.get(index).map(unsigned);
+    let valid: Vec<u8> = row.get(17)?;
+    Ok(BlockRow {
+        series: series_of_row(row)?,
+        start_ms: row.get(4)?,
+        len_ms: row.get(5)?,
+        attempts: count(6)?,
+        failures: count(7)?,
+        missed: count(8)?,
+        quantiles: Quantiles {
+            p10_us: count(9)?,
+            p25_us: count(10)?,
+            p50_us: count(11)?,
+            p75_us: count(12)?,
+            p90_us: count(13)?,
+            p95_us: count(14)?,
+            p99_us: count(15)?,
+        },
+        valid: WindowSet::from_bytes(row.get(16)?, &valid),
+    })
+}
+
+fn merged(
+    connection: &Connection,
+    since_ms: i64,
+    until_ms: i64,
+) -> Result<Vec<MergedRow>, RowError> {
+    let windows_ms = meta(connection, "windows_from_ms", i64::MIN)?;
+    let hours_ms = meta(connection, "hours_from_ms", i64::MIN)?;
+    let mut bodies: BTreeMap<Series, (Body, i64)> = BTreeMap::new();
+    let spans = [
+        (Table::Days, since_ms, until_ms.min(hours_ms)),
+        (Table::Hours, since_ms.max(hours_ms), until_ms.min(windows_ms)),
+        (Table::Windows, since_ms.max(windows_ms), until_ms),
+    ];
+    for (table, from_ms, to_ms) in spans {
+        if from_ms < to_ms {
+            add_spans(connection, table, (from_ms, to_ms), &mut bodies)?;
+        }
+    }
+    Ok(bodies.into_iter().map(|(series, (body, last_ms))| row_of(series, body, last_ms)).collect())
+}
+
+fn add_spans(
+    connection: &Connection,
+    table: Table,
+    (from_ms, to_ms): (i64, i64),
+    bodies: &mut BTreeMap<Series, (Body, i64)>,
+) -> Result<(), RowError> {
+    let name = table.name();
+    let sql = format!(
+        "SELECT {SERIES_COLUMNS}, start_ms + len_ms, {BODY_COLUMNS} \
+         FROM {name} JOIN series ON series.id = {name}.series \
+         WHERE start_ms >= ?1 AND start_ms < ?2"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query([from_ms, to_ms])?;
+    while let Some(row) = rows.next()? {
+        let (body, last_ms) =
+            bodies.entry(series_of_row(row)?).or_insert_with(|| (Body::default(), i64::MIN));
+        body.merge(&body_of_row(row, 5)?);
+        *last_ms = (*last_ms).max(row.get(4)?);
+    }
+    Ok(())
+}
+
+fn row_of(series: Series, body: Body, last_ms: i64) -> MergedRow {
+    MergedRow {
+        series,
+        attempts: body.attempts,
+        failures: body.failures(),
+        missed: body.missed,
+        late: body.late,
+        by_kind: body.by_kind,
+        response: body.response,
+        service: body.service,
+        phases: body.phases,
+        last_ms,
+    }
+}

@@ -1,0 +1,111 @@
+//! The store's tables, how a file is opened, and which versions are known.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::{Grid, StoreError};
+
+/// The schema this code writes; kept in `user_version`.
+pub(super) const SCHEMA: i64 = 1;
+
+/// How long a writer waits for another process.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+const SPAN_COLUMNS: &str = "
+    id INTEGER PRIMARY KEY,
+    series INTEGER NOT NULL REFERENCES series(id),
+    start_ms INTEGER NOT NULL,
+    len_ms INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    failures INTEGER NOT NULL,
+    missed INTEGER NOT NULL,
+    late INTEGER NOT NULL,
+    by_kind TEXT NOT NULL,
+    p10_us INTEGER, p25_us INTEGER, p50_us INTEGER, p75_us INTEGER,
+    p90_us INTEGER, p95_us INTEGER, p99_us INTEGER,
+    response BLOB NOT NULL,
+    service BLOB NOT NULL,
+    phases BLOB NOT NULL,
+    UNIQUE (start_ms, series)";
+
+const TABLES: &str = "
+CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE series (
+    id INTEGER PRIMARY KEY,
+    vantage TEXT NOT NULL, target TEXT NOT NULL, connection TEXT NOT NULL, path TEXT NOT NULL,
+    UNIQUE (vantage, target, connection, path));
+CREATE TABLE blocks (
+    id INTEGER PRIMARY KEY,
+    series INTEGER NOT NULL REFERENCES series(id),
+    start_ms INTEGER NOT NULL, len_ms INTEGER NOT NULL,
+    attempts INTEGER NOT NULL, failures INTEGER NOT NULL, missed INTEGER NOT NULL,
+    p10_us INTEGER NOT NULL, p25_us INTEGER NOT NULL, p50_us INTEGER NOT NULL,
+    p75_us INTEGER NOT NULL, p90_us INTEGER NOT NULL, p95_us INTEGER NOT NULL,
+    p99_us INTEGER NOT NULL,
+    windows INTEGER NOT NULL, valid BLOB NOT NULL,
+    UNIQUE (start_ms, series));
+CREATE TABLE unfinished (
+    level TEXT NOT NULL, start_ms INTEGER NOT NULL, series INTEGER NOT NULL,
+    len_ms INTEGER NOT NULL, window_ms INTEGER NOT NULL,
+    PRIMARY KEY (level, start_ms, series)) WITHOUT ROWID;
+";
+
+/// Opens the file, makes the tables where there are none, refuses what it does not know.
+pub(super) fn open(path: &Path, create: bool) -> Result<Connection, StoreError> {
+    if !create && !path.exists() {
+        return Err(StoreError::Absent { path: path.to_owned() });
+    }
+    let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    if create {
+        flags |= OpenFlags::SQLITE_OPEN_CREATE;
+    }
+    let fault = |cause| StoreError::from_sqlite(path, cause);
+    let mut connection = Connection::open_with_flags(path, flags).map_err(fault)?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(fault)?;
+    // The version is read before anything is written: a newer store stays byte for byte.
+    check_version(path, &connection)?;
+    connection.pragma_update(None, "journal_mode", "wal").map_err(fault)?;
+    connection.pragma_update(None, "synchronous", "normal").map_err(fault)?;
+    make_tables(path, &mut connection)?;
+    Ok(connection)
+}
+
+fn version(path: &Path, connection: &Connection) -> Result<i64, StoreError> {
+    connection
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .map_err(|cause| StoreError::from_sqlite(path, cause))
+}
+
+fn check_version(path: &Path, connection: &Connection) -> Result<(), StoreError> {
+    let found = version(path, connection)?;
+    if found > SCHEMA {
+        return Err(StoreError::Newer { path: path.to_owned(), found, known: SCHEMA });
+    }
+    Ok(())
+}
+
+fn make_tables(path: &Path, connection: &mut Connection) -> Result<(), StoreError> {
+    if version(path, connection)? == SCHEMA {
+        return Ok(());
+    }
+    let fault = |cause| StoreError::from_sqlite(path, cause);
+    let behavior = rusqlite::TransactionBehavior::Immediate;
+    let transaction = connection.transaction_with_behavior(behavior).map_err(fault)?;
+    // Another process may have made them while this one waited for the lock.
+    if version(path, &transaction)? == 0 {
+        transaction.execute_batch(TABLES).map_err(fault)?;
+        for table in ["windows", "hours", "days"] {
+            let sql = format!("CREATE TABLE {table} ({SPAN_COLUMNS});");
+            transaction.execute_batch(&sql).map_err(fault)?;
+        }
+        let grid = Grid::default();
+        for (key, value) in [("window_ms", grid.window_ms), ("block_ms", grid.block_ms)] {
+            let sql = "INSERT INTO meta (key, value) VALUES (?1, ?2)";
+            transaction.execute(sql, (key, value)).map_err(fault)?;
+        }
+        transaction.pragma_update(None, "user_version", SCHEMA).map_err(fault)?;
+    }
+    transaction.commit().map_err(fault)
+}
