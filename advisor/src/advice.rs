@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::evidence::{compare, success_gate, Comparison, EvidenceRule};
+use crate::evidence::{Comparison, EvidenceRule, compare, success_gate};
 use crate::matrix::Matrix;
 use crate::name::Label;
 use crate::statistics::holm_rejects;
@@ -44,7 +44,9 @@ impl Routing {
     pub fn catchment<'a>(&'a self, label: &'a Label) -> impl Iterator<Item = &'a str> {
         self.preferred
             .iter()
-            .filter(move |(vantage, preferred)| *preferred == label && self.cloud.contains(*vantage))
+            .filter(move |(vantage, preferred)| {
+                *preferred == label && self.cloud.contains(*vantage)
+            })
             .map(|(vantage, _)| vantage.as_str())
     }
 
@@ -184,10 +186,8 @@ impl Advice {
 pub fn advise(matrix: &Matrix, routing: &Routing, rule: &AdviceRule) -> Advice {
     let recent = matrix.newest(EvidenceRule::slots(rule.evidence.blocks));
     let mut labels = decide(matrix, &recent, routing, rule);
-    let held_out = labels
-        .iter()
-        .any(LabelAdvice::moves)
-        .then(|| hold_out(matrix, &recent, routing, rule));
+    let held_out =
+        labels.iter().any(LabelAdvice::moves).then(|| hold_out(matrix, &recent, routing, rule));
     if held_out.is_some_and(|held_out| held_out.advised_ms > held_out.today_ms) {
         for line in labels.iter_mut().filter(|line| line.moves()) {
             line.advised.clone_from(&line.current);

@@ -27,9 +27,9 @@ pub struct Answered {
     pub question: Question,
     /// The addresses, or why there are none.
     pub addresses: Result<BTreeSet<IpAddr>, String>,
-    /// The Region that the answered address proved over TLS: asked for IPv4, and where the
-    /// configuration says how.
-    pub region: Option<Result<String, String>>,
+    /// The endpoint whose Region the answered address proved over TLS; asked for IPv4 only, and
+    /// only where the configuration says how a Region is proven.
+    pub proven: Option<Result<String, String>>,
 }
 
 /// What clients see.
@@ -51,10 +51,7 @@ pub trait Answers: Sync {
     ) -> impl Future<Output = Result<BTreeSet<IpAddr>, String>> + Send;
 
     /// Asks for the service name as clients near each vantage would.
-    fn answers(
-        &self,
-        families: &[RecordType],
-    ) -> impl Future<Output = Vec<Answered>> + Send;
+    fn answers(&self, families: &[RecordType]) -> impl Future<Output = Vec<Answered>> + Send;
 
     /// Whether every name server shows this text at the lock's name.
     fn lock_is_everywhere(&self, run: &str) -> impl Future<Output = bool> + Send;

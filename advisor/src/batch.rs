@@ -59,9 +59,13 @@ pub fn difference(current: &[RecordSet], desired: &[RecordSet]) -> Vec<Change> {
 /// How many aliases within `sets` lie between each name and its end; cycles are cut.
 fn alias_depths(sets: &[RecordSet]) -> BTreeMap<Name, usize> {
     fn depth(name: &Name, sets: &[RecordSet], left: usize) -> usize {
-        let targets = sets.iter().filter(|set| set.name == *name).filter_map(RecordSet::alias_target);
+        let targets =
+            sets.iter().filter(|set| set.name == *name).filter_map(RecordSet::alias_target);
         let inside = targets.filter(|target| sets.iter().any(|set| set.name == **target));
-        inside.map(|target| if left == 0 { 0 } else { 1 + depth(target, sets, left - 1) }).max().unwrap_or(0)
+        inside
+            .map(|target| if left == 0 { 0 } else { 1 + depth(target, sets, left - 1) })
+            .max()
+            .unwrap_or(0)
     }
     const DEEPEST: usize = 8;
     sets.iter().map(|set| (set.name.clone(), depth(&set.name, sets, DEEPEST))).collect()
@@ -139,7 +143,11 @@ mod tests {
             alias("_nearside-blue.api.example.com", "_nearside-eu.api.example.com"),
             adopted("x", "eu-west-1", RecordType::A),
         ];
-        let tree = [tree[0].clone(), tree[1].clone(), RecordSet { name: name("_nearside-eu.api.example.com"), ..tree[2].clone() }];
+        let tree = [
+            tree[0].clone(),
+            tree[1].clone(),
+            RecordSet { name: name("_nearside-eu.api.example.com"), ..tree[2].clone() },
+        ];
         let names = |changes: Vec<Change>| -> Vec<String> {
             changes.iter().map(|c| c.resource_record_set.name.first_label().to_owned()).collect()
         };
@@ -164,7 +172,11 @@ mod tests {
     fn any_sets() -> impl Strategy<Value = Vec<RecordSet>> {
         let set = (0_u8..4, 0_u8..3, any::<bool>()).prop_map(|(label, target, six)| {
             let family = if six { RecordType::Aaaa } else { RecordType::A };
-            let mut set = adopted("eu-west-1", ["eu-west-1", "us-east-1", "ap-south-1"][target as usize], family);
+            let mut set = adopted(
+                "eu-west-1",
+                ["eu-west-1", "us-east-1", "ap-south-1"][target as usize],
+                family,
+            );
             set.policy = Policy::Latency(Label::new(["a-1", "b-1", "c-1", "d-1"][label as usize]));
             set.set_identifier = Some(format!("s{label}"));
             set

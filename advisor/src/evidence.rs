@@ -4,7 +4,9 @@
 //! valid blocks, by a sign test against a threshold. Nothing here knows of labels or records.
 
 use crate::matrix::{Cell, Matrix};
-use crate::statistics::{median, median_interval, newcombe_upper, robust_deviation, sign_test_p, Z_95};
+use crate::statistics::{
+    Z_95, median, median_interval, newcombe_upper, robust_deviation, sign_test_p,
+};
 
 /// Blocks of history before a pair's volatility is judged: 14 days of 4 h blocks.
 const VOLATILITY_JUDGED_FROM: usize = 84;

@@ -80,7 +80,9 @@ pub enum GroupError {
         target: String,
     },
     /// A and AAAA disagree.
-    #[error("A and AAAA of '{name}' differ at label {label}; they must have the same labels and endpoints")]
+    #[error(
+        "A and AAAA of '{name}' differ at label {label}; they must have the same labels and endpoints"
+    )]
     FamiliesDiffer {
         /// The service name.
         name: Name,
@@ -97,12 +99,18 @@ impl GroupError {
     #[must_use]
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::ForeignPolicy { .. } => "route another name through Nearside, or replace the group by hand first",
+            Self::ForeignPolicy { .. } => {
+                "route another name through Nearside, or replace the group by hand first"
+            }
             Self::NotLatency { .. } | Self::Cname(_) | Self::Empty(_) => {
                 "create one latency alias record for each endpoint first, then plan again"
             }
-            Self::UnknownTarget { .. } => "add the endpoint to nearside.toml with this alias.dns_name",
-            Self::FamiliesDiffer { .. } => "give every label both an A and an AAAA record, or none an AAAA",
+            Self::UnknownTarget { .. } => {
+                "add the endpoint to nearside.toml with this alias.dns_name"
+            }
+            Self::FamiliesDiffer { .. } => {
+                "give every label both an A and an AAAA record, or none an AAAA"
+            }
         }
     }
 }
@@ -214,6 +222,7 @@ pub(crate) mod tests {
             health_check: HealthCheckSpec {
                 caller_reference: format!("nearside-{region}"),
                 endpoint: region.into(),
+                https: true,
                 host: format!("{region}.api.example.com"),
                 port: 443,
                 path: "/health".into(),
@@ -280,6 +289,7 @@ pub(crate) mod tests {
         'api.example.com' is a CNAME; a latency group of aliases cannot stand beside it
         label eu-west-1 of 'api.example.com' points at 'd-1.execute-api.ap-south-1.amazonaws.com', which is no [[endpoint]]
         A and AAAA of 'api.example.com' differ at label eu-west-1; they must have the same labels and endpoints
+        'api.example.com' has no address records yet
         ");
     }
 }

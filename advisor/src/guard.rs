@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use crate::mark::Marks;
 use crate::name::Name;
-use crate::plan::{scope, Intent, Plan};
+use crate::plan::{Intent, Plan, scope};
 use crate::record::{RecordSet, RecordType};
 
 /// How long before applying a target may have been proven.
@@ -61,8 +61,6 @@ pub struct Situation<'a> {
     pub zone_id: &'a str,
     /// The record sets at and below the service name.
     pub records: &'a [RecordSet],
-    /// What the account protects.
-    pub protections: &'a [(Name, RecordType)],
     /// The targets of the plan, as they answered.
     pub proofs: &'a [TargetProof],
 }
@@ -99,14 +97,6 @@ pub enum Refusal {
     /// An external-dns owner.
     #[error("'{0}' is kept by external-dns ({1}), which would write its own records again")]
     ExternalDns(String, String),
-    /// A protected record set.
-    #[error("'{name}' {record_type} is protected in this account")]
-    Protected {
-        /// The name.
-        name: Name,
-        /// The type.
-        record_type: RecordType,
-    },
     /// Too much at once.
     #[error("the plan moves {:.1} % of the traffic, and guard.max_traffic_moved is {:.1} %", moved * 100.0, limit * 100.0)]
     TooMuchTraffic {
@@ -152,7 +142,9 @@ pub enum Refusal {
         cause: String,
     },
     /// A certificate near its end.
-    #[error("the certificate of endpoint {endpoint} is valid for {days_left} more days, and 14 are needed")]
+    #[error(
+        "the certificate of endpoint {endpoint} is valid for {days_left} more days, and 14 are needed"
+    )]
     CertificateEnds {
         /// The endpoint.
         endpoint: String,
@@ -194,18 +186,27 @@ impl Refusal {
         match self {
             Self::OtherZone { .. } => "plan again with this configuration",
             Self::NotAllowed(_) => "add the name to guard.allow, if Nearside may write it",
-            Self::NotAdopted(_) => "add the name to guard.adopt, and stop the tool that made the records",
+            Self::NotAdopted(_) => {
+                "add the name to guard.adopt, and stop the tool that made the records"
+            }
             Self::ExternalDns(..) => "remove the name from external-dns first",
-            Self::Protected { .. } => "lift the protection in Route 53, if the change is meant",
-            Self::TooMuchTraffic { .. } => "raise guard.max_traffic_moved, if so much may move at once",
+            Self::TooMuchTraffic { .. } => {
+                "raise guard.max_traffic_moved, if so much may move at once"
+            }
             Self::Stale { .. } | Self::NoEvidence => "let the probes run, then plan again",
             Self::Frozen { .. } => "apply after the window",
             Self::LastAnswer { .. } => "keep at least one endpoint for each address type",
             Self::NoProof(_) => "apply again: targets are asked right before",
-            Self::TargetDown { .. } => "check the endpoint's custom domain, its certificate and its status",
+            Self::TargetDown { .. } => {
+                "check the endpoint's custom domain, its certificate and its status"
+            }
             Self::CertificateEnds { .. } => "renew the certificate of that Region first",
-            Self::WrongRegion { .. } => "check endpoint.alias and endpoint.region_proof in nearside.toml",
-            Self::Drift { .. } => "somebody changed the zone: look at the difference, then plan again",
+            Self::WrongRegion { .. } => {
+                "check endpoint.alias and endpoint.region_proof in nearside.toml"
+            }
+            Self::Drift { .. } => {
+                "somebody changed the zone: look at the difference, then plan again"
+            }
         }
     }
 }
@@ -224,7 +225,6 @@ pub fn guard(
     not_drifted(&plan, &service, situation)?;
     ours_or_adopted(&plan, &service, rule)?;
     not_external_dns(&service, situation.records)?;
-    not_protected(&plan, situation)?;
     not_frozen(rule, situation.now_ms)?;
     an_answer_stays(&plan, &service)?;
     if plan.intent == Intent::Route {
@@ -244,7 +244,11 @@ fn the_same_zone(plan: &Plan, situation: &Situation<'_>) -> Result<(), Refusal> 
 }
 
 fn allowed(service: &Name, rule: &GuardRule) -> Result<(), Refusal> {
-    if rule.allow.contains(service) { Ok(()) } else { Err(Refusal::NotAllowed(service.to_string())) }
+    if rule.allow.contains(service) {
+        Ok(())
+    } else {
+        Err(Refusal::NotAllowed(service.to_string()))
+    }
 }
 
 fn not_drifted(plan: &Plan, service: &Name, situation: &Situation<'_>) -> Result<(), Refusal> {
@@ -268,7 +272,11 @@ fn ours_or_adopted(plan: &Plan, service: &Name, rule: &GuardRule) -> Result<(), 
     if !touches_service || marks.is_owned(&plan.prior) && all_ours(plan, service) {
         return Ok(());
     }
-    if rule.adopt.contains(service) { Ok(()) } else { Err(Refusal::NotAdopted(service.to_string())) }
+    if rule.adopt.contains(service) {
+        Ok(())
+    } else {
+        Err(Refusal::NotAdopted(service.to_string()))
+    }
 }
 
 /// Whether each set that the plan deletes at the service name carries our identifier.
@@ -287,20 +295,6 @@ fn not_external_dns(service: &Name, records: &[RecordSet]) -> Result<(), Refusal
         .find(|text| text.contains("heritage=external-dns"));
     match owner {
         Some(text) => Err(Refusal::ExternalDns(service.to_string(), text.to_owned())),
-        None => Ok(()),
-    }
-}
-
-fn not_protected(plan: &Plan, situation: &Situation<'_>) -> Result<(), Refusal> {
-    let touched: BTreeSet<(&Name, &RecordType)> = plan
-        .changes
-        .iter()
-        .map(|change| (&change.resource_record_set.name, &change.resource_record_set.record_type))
-        .collect();
-    match situation.protections.iter().find(|(name, kind)| touched.contains(&(name, kind))) {
-        Some((name, record_type)) => {
-            Err(Refusal::Protected { name: name.clone(), record_type: record_type.clone() })
-        }
         None => Ok(()),
     }
 }
@@ -349,7 +343,9 @@ fn targets_are_proven(plan: &Plan, situation: &Situation<'_>) -> Result<(), Refu
             .proofs
             .iter()
             .find(|proof| proof.endpoint == *endpoint)
-            .filter(|proof| (0..=PROOF_MAX_AGE_MS).contains(&(situation.now_ms - proof.taken_at_ms)))
+            .filter(|proof| {
+                (0..=PROOF_MAX_AGE_MS).contains(&(situation.now_ms - proof.taken_at_ms))
+            })
             .ok_or_else(|| Refusal::NoProof(endpoint.clone()))?;
         judge_proof(proof, situation.now_ms)?;
     }

@@ -171,7 +171,9 @@ impl JournalError {
         match self {
             Self::Locked(_) => "wait until it ends: two appliers must never share a journal",
             Self::Io { .. } => "check the folder's permissions and free space",
-            Self::Corrupt { .. } => "keep the file, and compare the zone with `advisor history` by hand",
+            Self::Corrupt { .. } => {
+                "keep the file, and compare the zone with `advisor history` by hand"
+            }
         }
     }
 }

@@ -1,1 +1,26 @@
-//! Decides and applies: matrix, evidence, advice, plan, guards, records.
+//! Decides and applies: matrix -> advice -> plan -> cleared plan -> change batch -> verdict.
+//!
+//! The owner of the words of routing. Everything up to the batch is pure: no IO, no clock, the same
+//! input gives the same bytes. Only [`survey`], [`observe`], [`journal`] and [`apply`] touch the
+//! world, through the traits [`zone::Zone`], [`matrix::MatrixSource`] and [`answers::Answers`].
+
+pub mod advice;
+pub mod answers;
+pub mod apply;
+pub mod batch;
+pub mod evidence;
+pub mod group;
+pub mod guard;
+pub mod journal;
+pub mod mark;
+pub mod matrix;
+pub mod name;
+pub mod plan;
+pub mod record;
+pub mod regret;
+pub mod settings;
+pub mod source;
+pub mod statistics;
+pub mod survey;
+pub mod verify;
+pub mod zone;

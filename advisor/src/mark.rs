@@ -142,7 +142,10 @@ mod tests {
     fn a_lock_says_its_generation() {
         let marks = Marks::of(&Name::parse("api.example.com").unwrap());
         let lock = marks.lock_set(7, Some("a1b2"));
-        assert_eq!(lock.to_string(), "_nearside-lock.api.example.com TXT -> \"v=1 generation=7 run=a1b2\" (60 s)");
+        assert_eq!(
+            lock.to_string(),
+            "_nearside-lock.api.example.com TXT -> \"v=1 generation=7 run=a1b2\" (60 s)"
+        );
         assert_eq!(marks.generation(&[lock]), 7);
         assert_eq!(marks.generation(&[]), 0);
     }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 
 use probe::sample::Connection;
-use probe::window_set::WindowSet;
+use probe::store::WindowSet;
 
 use crate::statistics::median;
 
@@ -51,6 +51,13 @@ pub trait MatrixSource {
         since_ms: i64,
         until_ms: i64,
     ) -> impl Future<Output = Result<Vec<CellBlock>, SourceError>> + Send;
+
+    /// The median network round trip in milliseconds of (vantage, endpoint), where it was measured.
+    fn round_trips(
+        &self,
+        since_ms: i64,
+        until_ms: i64,
+    ) -> impl Future<Output = Result<BTreeMap<(String, String), f64>, SourceError>> + Send;
 }
 
 /// How blocks become costs.
@@ -120,7 +127,9 @@ impl Matrix {
 
     /// All cells in order of vantage, then endpoint.
     pub fn cells(&self) -> impl Iterator<Item = (&str, &str, &Cell)> {
-        self.cells.iter().map(|((vantage, endpoint), cell)| (vantage.as_str(), endpoint.as_str(), cell))
+        self.cells
+            .iter()
+            .map(|((vantage, endpoint), cell)| (vantage.as_str(), endpoint.as_str(), cell))
     }
 
     /// The end of the newest block, milliseconds since the epoch.
@@ -171,7 +180,7 @@ fn cost_block(rows: &[&CellBlock], cold_share: f64) -> Option<CostBlock> {
     }
     let mut valid = parts.first()?.0.valid.clone();
     for (row, _) in &parts[1..] {
-        valid = valid.intersection(&row.valid);
+        valid = in_both(&valid, &row.valid);
     }
     Some(CostBlock {
         cost_ms: parts.iter().map(|(row, share)| share * row.value_ms).sum(),
@@ -179,4 +188,9 @@ fn cost_block(rows: &[&CellBlock], cold_share: f64) -> Option<CostBlock> {
         failures: parts.iter().map(|(row, _)| row.failures).sum(),
         valid,
     })
+}
+
+fn in_both(a: &WindowSet, b: &WindowSet) -> WindowSet {
+    let bytes: Vec<u8> = a.as_bytes().iter().zip(b.as_bytes()).map(|(a, b)| a & b).collect();
+    WindowSet::from_bytes(a.len().min(b.len()), &bytes)
 }

@@ -61,7 +61,10 @@ impl Name {
     #[must_use]
     pub fn is_within(&self, zone: &Self) -> bool {
         self == zone
-            || self.0.strip_suffix(&zone.0).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+            || self
+                .0
+                .strip_suffix(&zone.0)
+                .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     }
 
     /// The name one label below this one. `label` must be plain: letters, digits, `-`, `_`.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::batch::{applied, difference};
-use crate::group::{latency_sets, EndpointTarget, LiveGroup};
+use crate::group::{EndpointTarget, LiveGroup, latency_sets};
 use crate::mark::{Marks, Shadow};
 use crate::name::{Label, Name};
 use crate::record::{Change, HealthCheck, RecordSet};
@@ -318,20 +318,21 @@ impl Ground<'_> {
         sets.extend(shadows.iter().flat_map(|shadow| marks.shadow_sets(*shadow, labels.keys())));
         let mut names: Vec<Name> = shadows.iter().map(|shadow| marks.shadow(*shadow)).collect();
         names.push(self.service.clone());
-        let desired =
-            if moves.is_empty() { scope(self.service, self.records) } else { self.replacing(&names, sets) };
+        let desired = if moves.is_empty() {
+            scope(self.service, self.records)
+        } else {
+            self.replacing(&names, sets)
+        };
         let mut plan = self.document(Intent::Route, desired);
         plan.health_checks = self.health_checks(&plan.changes);
-        plan.labels =
-            labels.iter().map(|(label, id)| (label.to_string(), id.clone())).collect();
+        plan.labels = labels.iter().map(|(label, id)| (label.to_string(), id.clone())).collect();
         (plan.moves, plan.effect) = (moves, effect);
         plan
     }
 
     /// Sets at the service name that are not addresses: never ours to change.
     fn kept_at_service(&self) -> Vec<RecordSet> {
-        let kept =
-            |set: &&RecordSet| set.name == *self.service && !set.record_type.is_address();
+        let kept = |set: &&RecordSet| set.name == *self.service && !set.record_type.is_address();
         self.records.iter().filter(kept).cloned().collect()
     }
 
@@ -356,8 +357,10 @@ impl Ground<'_> {
     pub fn install_shadow(&self, live: &LiveGroup) -> Plan {
         let marks = Marks::of(self.service);
         let shadows = [Shadow::Live, Shadow::Next];
-        let sets: Vec<RecordSet> =
-            shadows.iter().flat_map(|shadow| marks.shadow_sets(*shadow, live.labels.keys())).collect();
+        let sets: Vec<RecordSet> = shadows
+            .iter()
+            .flat_map(|shadow| marks.shadow_sets(*shadow, live.labels.keys()))
+            .collect();
         self.shadows_only(Intent::InstallShadow, sets)
     }
 
@@ -373,8 +376,11 @@ impl Ground<'_> {
         let current: Vec<RecordSet> =
             self.records.iter().filter(|set| names.contains(&set.name)).cloned().collect();
         let unchanged = difference(&current, &sets).is_empty();
-        let desired =
-            if unchanged { scope(self.service, self.records) } else { self.replacing(&names, sets) };
+        let desired = if unchanged {
+            scope(self.service, self.records)
+        } else {
+            self.replacing(&names, sets)
+        };
         self.document(intent, desired)
     }
 
@@ -391,8 +397,7 @@ impl Ground<'_> {
             .filter(|name| !ours.contains(name))
             .collect();
         let prior = undone.prior.iter().filter(|set| names.contains(&set.name)).cloned().collect();
-        let mut plan =
-            self.document(Intent::Rollback(undone.id()), self.replacing(&names, prior));
+        let mut plan = self.document(Intent::Rollback(undone.id()), self.replacing(&names, prior));
         plan.labels = undone.labels.clone();
         for step in &undone.moves {
             plan.labels.insert(step.label.clone(), step.from.clone());

@@ -347,7 +347,11 @@ impl TryFrom<Wire> for RecordSet {
                 dns_name: Name::parse(&alias.dns_name).map_err(|error| error.to_string())?,
                 evaluate_target_health: alias.evaluate_target_health,
             },
-            _ => return Err(format!("record set '{name}' is neither an alias nor a list of values")),
+            _ => {
+                return Err(format!(
+                    "record set '{name}' is neither an alias nor a list of values"
+                ));
+            }
         };
         let health_check = match (wire.health_check_id, wire.health_check_reference) {
             (None, None) => None,

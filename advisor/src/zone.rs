@@ -7,7 +7,7 @@ use std::future::Future;
 use serde::{Deserialize, Serialize};
 
 use crate::name::Name;
-use crate::record::{ChangeBatch, RecordSet, RecordType};
+use crate::record::{ChangeBatch, RecordSet};
 
 /// A hosted zone, as found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +43,8 @@ pub struct HealthCheckSpec {
     pub caller_reference: String,
     /// The endpoint it watches.
     pub endpoint: String,
+    /// Whether the checkers speak TLS.
+    pub https: bool,
     /// The host that is resolved and sent as SNI: the Region's own domain.
     pub host: String,
     /// The port.
@@ -115,9 +117,9 @@ impl ZoneError {
             Self::Missing(_) => {
                 Some("check `zone` in nearside.toml, and the account of the credentials in use")
             }
-            Self::Denied(_) => Some(
-                "refresh the credentials, or add the named route53 permission to their policy",
-            ),
+            Self::Denied(_) => {
+                Some("refresh the credentials, or add the named route53 permission to their policy")
+            }
             Self::Busy(_) => Some("wait a minute: another change or another client is active"),
             Self::Unsettled(_) => Some("`advisor apply --resume` reads back what happened"),
             Self::Refused { .. } | Self::Failed(_) => None,
@@ -135,11 +137,6 @@ pub trait Zone: Sync {
         &self,
         name: &Name,
     ) -> impl Future<Output = Result<Vec<RecordSet>, ZoneError>> + Send;
-
-    /// Names and types that the account protects from changes.
-    fn protections(
-        &self,
-    ) -> impl Future<Output = Result<Vec<(Name, RecordType)>, ZoneError>> + Send;
 
     /// Submits a batch: all of it or nothing.
     fn change(
@@ -172,8 +169,5 @@ pub trait Zone: Sync {
     ) -> impl Future<Output = Result<Observations, ZoneError>> + Send;
 
     /// Deletes a health check. It must not be named by any record set on any name server.
-    fn delete_health_check(
-        &self,
-        id: &str,
-    ) -> impl Future<Output = Result<(), ZoneError>> + Send;
+    fn delete_health_check(&self, id: &str) -> impl Future<Output = Result<(), ZoneError>> + Send;
 }

@@ -1,0 +1,94 @@
+//! From the SDK's errors to the advisor's: by what the caller must do about them.
+
+use advisor::zone::ZoneError;
+use aws_sdk_route53::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_route53::operation::change_resource_record_sets::ChangeResourceRecordSetsError;
+
+/// Codes with which AWS asks to come again later. Nothing of the call was taken.
+const BUSY: [&str; 5] = [
+    "Throttling",
+    "ThrottlingException",
+    "RequestLimitExceeded",
+    "PriorRequestNotComplete",
+    "ServiceUnavailable",
+];
+
+/// Codes about who is asking.
+const DENIED: [&str; 10] = [
+    "AccessDenied",
+    "AccessDeniedException",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "MissingAuthenticationToken",
+    "RequestExpired",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+];
+
+/// Whether losing the reply leaves it open what happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// The call only reads.
+    Reads,
+    /// The call may have changed something.
+    Writes,
+}
+
+/// Translates any operation's error.
+pub(crate) fn translate<E, R>(error: &SdkError<E, R>, effect: Effect, zone: &str) -> ZoneError
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+    R: std::fmt::Debug,
+{
+    let text = || DisplayErrorContext(error).to_string();
+    match error {
+        SdkError::ServiceError(context) => service_error(context.err(), effect, zone, text),
+        SdkError::ConstructionFailure(_) => ZoneError::Failed(text()),
+        _ if text().contains("credentials") => ZoneError::Denied(text()),
+        _ if effect == Effect::Writes => ZoneError::Unsettled(text()),
+        _ => ZoneError::Failed(text()),
+    }
+}
+
+fn service_error(
+    error: &impl ProvideErrorMetadata,
+    effect: Effect,
+    zone: &str,
+    text: impl Fn() -> String,
+) -> ZoneError {
+    let code = error.code().unwrap_or_default();
+    let message = error.message().unwrap_or_default();
+    match code {
+        "NoSuchHostedZone" => ZoneError::Missing(zone.to_owned()),
+        "InvalidChangeBatch" | "InvalidInput" | "NoSuchHealthCheck" | "MalformedInput" => {
+            ZoneError::Refused { code: code.to_owned(), messages: vec![message.to_owned()] }
+        }
+        _ if BUSY.contains(&code) => ZoneError::Busy(format!("{code}: {message}")),
+        _ if DENIED.contains(&code) => ZoneError::Denied(format!("{code}: {message}")),
+        "" | "InternalError" | "InternalFailure" | "InternalServiceError"
+            if effect == Effect::Writes =>
+        {
+            ZoneError::Unsettled(text())
+        }
+        _ => ZoneError::Failed(text()),
+    }
+}
+
+/// Translates a refused batch with all its messages, one a failed change.
+pub(crate) fn translate_change<R: std::fmt::Debug>(
+    error: &SdkError<ChangeResourceRecordSetsError, R>,
+    zone: &str,
+) -> ZoneError {
+    if let Some(ChangeResourceRecordSetsError::InvalidChangeBatch(refused)) =
+        error.as_service_error()
+    {
+        let mut messages = refused.messages().to_vec();
+        if messages.is_empty() {
+            messages.extend(refused.message().map(str::to_owned));
+        }
+        return ZoneError::Refused { code: "InvalidChangeBatch".into(), messages };
+    }
+    translate(error, Effect::Writes, zone)
+}
