@@ -174,6 +174,17 @@ impl World {
         self.prefixes.get(&Prefix::of(addr, LEN4, LEN6)).copied().unwrap_or(stranger)
     }
 
+    /// The address a place asks from, IPv4 where it has one; for a stranger 127.0.0.1.
+    #[must_use]
+    pub fn address_of(&self, place: PlaceId) -> IpAddr {
+        let vantage = self.vantages.get(place.0).map(|v| v.subnet4.addr());
+        let client = || {
+            let number = place.0.checked_sub(self.vantages.len())?;
+            self.clients.get(number).map(|c| c.prefix.addr())
+        };
+        vantage.or_else(client).unwrap_or(Ipv4Addr::LOCALHOST.into())
+    }
+
     /// The network round trip between a place and a Region, ms. No jitter.
     #[must_use]
     pub fn rtt_ms(&self, place: PlaceId, region: &str) -> Option<f64> {
