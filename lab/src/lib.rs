@@ -1,1 +1,20 @@
 //! A small AWS on loopback: Route 53, DNS, Regional endpoints and the ocean between them.
+
+mod apigateway;
+pub mod atlas;
+mod ca;
+mod clock;
+mod cloudwatch;
+mod endpoint;
+mod facts;
+mod http;
+pub mod prefix;
+pub mod random;
+pub mod scenario;
+mod wan;
+pub mod world;
+
+pub use ca::{Authority, CaError};
+pub use endpoint::{EndpointError, Endpoints, FaultHandle};
+pub use facts::{AliasFacts, EndpointFacts, Facts, VantageFacts};
+pub use wan::{NameLookup, Wan};

@@ -1,0 +1,334 @@
+//! API Gateway's control plane: custom domains and APIs, read only, in its v1 and v2 forms.
+//!
+//! One address serves every Region; the Region is read from the credential scope of the SigV4 signature, which
+//! is not checked otherwise. Field names are those of botocore's models.
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode};
+use serde_json::{Value, json};
+
+use crate::scenario::EndpointKind;
+use crate::world::{Endpoint, World};
+
+/// When everything was made: 2026-01-01T00:00:00Z, as v1 (seconds) and v2 (ISO 8601) write it.
+const MADE_AT: i64 = 1_767_225_600;
+const MADE_AT_ISO: &str = "2026-01-01T00:00:00Z";
+/// Account of every ARN: the one AWS uses in examples.
+const ACCOUNT: &str = "123456789012";
+/// Items of a page when none is asked for, and at most.
+const PAGE: usize = 25;
+const PAGE_MAX: usize = 500;
+
+/// An error as API Gateway writes it.
+struct Refusal {
+    status: StatusCode,
+    kind: &'static str,
+    message: String,
+}
+
+/// The answer to one request.
+pub(crate) fn answer<B>(world: &World, request: &Request<B>) -> Response<Full<Bytes>> {
+    match route(world, request) {
+        Ok(body) => respond(StatusCode::OK, &body, None),
+        Err(refusal) => {
+            let body = json!({ "message": refusal.message, "Message": refusal.message });
+            respond(refusal.status, &body, Some(refusal.kind))
+        }
+    }
+}
+
+fn route<B>(world: &World, request: &Request<B>) -> Result<Value, Refusal> {
+    let region = region_of(request.headers())?;
+    if request.method() != Method::GET {
+        return Err(not_here(request.uri().path()));
+    }
+    let here: Vec<&Endpoint> = world.endpoints().iter().filter(|e| e.region == region).collect();
+    let query = request.uri().query().unwrap_or_default();
+    let path = request.uri().path().trim_matches('/');
+    let service = world.scenario().name.as_str();
+    match path.split('/').collect::<Vec<_>>().as_slice() {
+        ["domainnames"] => page_v1(query, domains(service, &here, domain_v1)),
+        ["v2", "domainnames"] => page_v2(query, domains(service, &here, domain_v2)),
+        ["domainnames", name] => one(name, domains(service, &here, domain_v1)),
+        ["v2", "domainnames", name] => one(name, domains(service, &here, domain_v2)),
+        ["restapis"] => page_v1(query, apis(&here, false)),
+        ["v2", "apis"] => page_v2(query, apis(&here, true)),
+        _ => Err(not_here(request.uri().path())),
+    }
+}
+
+/// The third part of `Credential=KEY/DATE/REGION/SERVICE/aws4_request`.
+fn region_of(headers: &HeaderMap) -> Result<String, Refusal> {
+    let missing = || Refusal {
+        status: StatusCode::FORBIDDEN,
+        kind: "MissingAuthenticationTokenException",
+        message: "Missing Authentication Token".to_owned(),
+    };
+    let header = headers.get(AUTHORIZATION).and_then(|v| v.to_str().ok()).ok_or_else(missing)?;
+    let (_, scope) = header.split_once("Credential=").ok_or_else(missing)?;
+    let scope = scope.split([',', ' ']).next().unwrap_or_default();
+    match scope.split('/').collect::<Vec<_>>().as_slice() {
+        [_, _, region, "apigateway", "aws4_request"] => Ok((*region).to_owned()),
+        _ => Err(Refusal {
+            status: StatusCode::FORBIDDEN,
+            kind: "InvalidSignatureException",
+            message: format!("Credential should be scoped to correct service: 'apigateway'. ({scope})"),
+        }),
+    }
+}
+
+/// The custom domains of a Region, by name: the endpoint's own and, where it is regional, the service's.
+///
+/// Behind CloudFront the service's name belongs to the distribution, which forwards to the own domain.
+fn domains(
+    service: &str,
+    here: &[&Endpoint],
+    write: fn(&Endpoint, &str, &str, &str) -> Value,
+) -> Vec<Value> {
+    let mut listed: Vec<(&str, Value)> = Vec::new();
+    for endpoint in here {
+        if endpoint.kind != EndpointKind::Cloudfront {
+            let (dns, zone) = (&endpoint.dns_name, &endpoint.hosted_zone_id);
+            listed.push((service, write(endpoint, service, dns, zone)));
+        }
+        let (own, dns) = (&endpoint.health_name, &endpoint.health_dns_name);
+        listed.push((own, write(endpoint, own, dns, &endpoint.health_zone_id)));
+    }
+    listed.sort_by_key(|(name, _)| *name);
+    listed.into_iter().map(|(_, domain)| domain).collect()
+}
+
+fn certificate_arn(endpoint: &Endpoint) -> String {
+    format!("arn:aws:acm:{}:{ACCOUNT}:certificate/{}", endpoint.region, endpoint.api_id)
+}
+
+fn domain_v1(endpoint: &Endpoint, name: &str, dns_name: &str, zone: &str) -> Value {
+    json!({
+        "domainName": name,
+        "domainNameArn": format!("arn:aws:apigateway:{}::/domainnames/{name}", endpoint.region),
+        "certificateUploadDate": MADE_AT,
+        "regionalDomainName": dns_name,
+        "regionalHostedZoneId": zone,
+        "regionalCertificateArn": certificate_arn(endpoint),
+        "endpointConfiguration": { "types": ["REGIONAL"], "ipAddressType": "dualstack" },
+        "domainNameStatus": "AVAILABLE",
+        "securityPolicy": "TLS_1_2",
+        "routingMode": "BASE_PATH_MAPPING_ONLY",
+        "tags": {},
+    })
+}
+
+fn domain_v2(endpoint: &Endpoint, name: &str, dns_name: &str, zone: &str) -> Value {
+    json!({
+        "apiMappingSelectionExpression": "$request.basepath",
+        "domainName": name,
+        "domainNameArn": format!("arn:aws:apigateway:{}::/domainnames/{name}", endpoint.region),
+        "domainNameConfigurations": [{
+            "apiGatewayDomainName": dns_name,
+            "certificateArn": certificate_arn(endpoint),
+            "certificateUploadDate": MADE_AT_ISO,
+            "domainNameStatus": "AVAILABLE",
+            "endpointType": "REGIONAL",
+            "hostedZoneId": zone,
+            "ipAddressType": "dualstack",
+            "securityPolicy": "TLS_1_2",
+        }],
+        "routingMode": "API_MAPPING_ONLY",
+        "tags": {},
+    })
+}
+
+/// REST APIs for v1, HTTP APIs for v2.
+fn apis(here: &[&Endpoint], v2: bool) -> Vec<Value> {
+    let of_form = here.iter().filter(|e| (e.kind == EndpointKind::Http) == v2);
+    of_form.map(|e| if v2 { http_api(e) } else { rest_api(e) }).collect()
+}
+
+fn rest_api(endpoint: &Endpoint) -> Value {
+    json!({
+        "id": endpoint.api_id,
+        "name": "api",
+        "createdDate": MADE_AT,
+        "apiKeySource": "HEADER",
+        "endpointConfiguration": { "types": ["REGIONAL"], "ipAddressType": "dualstack" },
+        "disableExecuteApiEndpoint": true,
+        "tags": {},
+    })
+}
+
+fn http_api(endpoint: &Endpoint) -> Value {
+    json!({
+        "apiId": endpoint.api_id,
+        "apiEndpoint": format!("https://{}.execute-api.{}.amazonaws.com", endpoint.api_id, endpoint.region),
+        "createdDate": MADE_AT_ISO,
+        "disableExecuteApiEndpoint": true,
+        "ipAddressType": "dualstack",
+        "name": "api",
+        "protocolType": "HTTP",
+        "routeSelectionExpression": "$request.method $request.path",
+        "tags": {},
+    })
+}
+
+fn one(name: &str, all: Vec<Value>) -> Result<Value, Refusal> {
+    let name = name.to_ascii_lowercase();
+    all.into_iter().find(|d| d["domainName"] == name.as_str()).ok_or_else(|| Refusal {
+        status: StatusCode::NOT_FOUND,
+        kind: "NotFoundException",
+        message: "Invalid domain name identifier specified".to_owned(),
+    })
+}
+
+fn page_v1(query: &str, all: Vec<Value>) -> Result<Value, Refusal> {
+    let (items, next) = page(query, "position", "limit", all)?;
+    Ok(next.map_or_else(
+        || json!({ "item": items }),
+        |position| json!({ "item": items, "position": position }),
+    ))
+}
+
+fn page_v2(query: &str, all: Vec<Value>) -> Result<Value, Refusal> {
+    let (items, next) = page(query, "nextToken", "maxResults", all)?;
+    Ok(next.map_or_else(
+        || json!({ "items": items }),
+        |token| json!({ "items": items, "nextToken": token }),
+    ))
+}
+
+/// One page, and where the next begins.
+fn page(
+    query: &str,
+    from: &str,
+    count: &str,
+    all: Vec<Value>,
+) -> Result<(Vec<Value>, Option<String>), Refusal> {
+    let parameter = |key: &str| {
+        query.split('&').filter_map(|p| p.split_once('=')).find(|(k, _)| *k == key).map(|(_, v)| v)
+    };
+    let bad = |key: &str, value: &str| Refusal {
+        status: StatusCode::BAD_REQUEST,
+        kind: "BadRequestException",
+        message: format!("Invalid {key} specified: {value}"),
+    };
+    let number = |key: &str, default: usize| match parameter(key) {
+        None => Ok(default),
+        Some(text) => text.parse::<usize>().map_err(|_| bad(key, text)),
+    };
+    let (start, size) = (number(from, 0)?, number(count, PAGE)?);
+    if size == 0 || size > PAGE_MAX {
+        return Err(bad(count, &size.to_string()));
+    }
+    if start > all.len() {
+        return Err(bad(from, &start.to_string()));
+    }
+    let end = start.saturating_add(size);
+    let next = (end < all.len()).then(|| end.to_string());
+    Ok((all.into_iter().skip(start).take(size).collect(), next))
+}
+
+fn not_here(path: &str) -> Refusal {
+    Refusal {
+        status: StatusCode::NOT_FOUND,
+        kind: "UnknownOperationException",
+        message: format!("the lab's API Gateway answers GET of domainnames, restapis and v2/apis, not {path}"),
+    }
+}
+
+fn respond(status: StatusCode, body: &Value, kind: Option<&'static str>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(body.to_string())));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Some(kind) = kind {
+        let name = HeaderName::from_static("x-amzn-errortype");
+        headers.insert(name, HeaderValue::from_static(kind));
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::Scenario;
+    use http_body_util::BodyExt;
+
+    fn get(region: Option<&str>, path: &str) -> (StatusCode, Value, Option<String>) {
+        let mut scenario = Scenario::demo();
+        scenario.endpoints[1].kind = EndpointKind::Http;
+        let world = World::generate(&scenario, 1).unwrap();
+        let mut request = Request::get(format!("http://127.0.0.1{path}"));
+        if let Some(region) = region {
+            let scope = format!("Credential=AKID/20260101/{region}/apigateway/aws4_request");
+            let header = format!("AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature=00");
+            request = request.header(AUTHORIZATION, header);
+        }
+        let response = answer(&world, &request.body(()).unwrap());
+        let (head, body) = response.into_parts();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let bytes = runtime.block_on(body.collect()).unwrap().to_bytes();
+        let kind = head.headers.get("x-amzn-errortype").map(|v| v.to_str().unwrap().to_owned());
+        (head.status, serde_json::from_slice(&bytes).unwrap(), kind)
+    }
+
+    #[test]
+    fn a_region_lists_its_own_domains_only() {
+        let (status, body, _) = get(Some("us-east-1"), "/domainnames");
+        assert_eq!(status, 200);
+        let names: Vec<&str> =
+            body["item"].as_array().unwrap().iter().map(|d| d["domainName"].as_str().unwrap()).collect();
+        assert_eq!(names, ["api.nearside.test", "us-east-1.api.nearside.test"]);
+        let first = &body["item"][0];
+        assert_eq!(first["regionalHostedZoneId"], "Z1UJRXOUMOOFQ8");
+        assert_eq!(first["endpointConfiguration"]["types"][0], "REGIONAL");
+        assert_eq!(first["domainNameStatus"], "AVAILABLE");
+        let dns_name = first["regionalDomainName"].as_str().unwrap();
+        assert!(dns_name.ends_with(".execute-api.us-east-1.amazonaws.com"), "{dns_name}");
+        assert_eq!(get(Some("sa-east-1"), "/domainnames").1, json!({ "item": [] }));
+    }
+
+    #[test]
+    fn both_forms_agree() {
+        let (_, v1, _) = get(Some("ap-south-1"), "/domainnames/api.nearside.test");
+        let (_, v2, _) = get(Some("ap-south-1"), "/v2/domainnames/api.nearside.test");
+        let configuration = &v2["domainNameConfigurations"][0];
+        assert_eq!(v1["regionalDomainName"], configuration["apiGatewayDomainName"]);
+        assert_eq!(v1["regionalHostedZoneId"], configuration["hostedZoneId"]);
+        let (status, _, kind) = get(Some("ap-south-1"), "/domainnames/other.nearside.test");
+        assert_eq!((status.as_u16(), kind.as_deref()), (404, Some("NotFoundException")));
+    }
+
+    #[test]
+    fn apis_are_listed_in_their_own_form() {
+        let count = |body: &Value, key: &str| body[key].as_array().unwrap().len();
+        assert_eq!(count(&get(Some("us-east-1"), "/restapis").1, "item"), 1);
+        assert_eq!(count(&get(Some("us-east-1"), "/v2/apis").1, "items"), 0);
+        assert_eq!(count(&get(Some("eu-west-1"), "/restapis").1, "item"), 0);
+        let (_, body, _) = get(Some("eu-west-1"), "/v2/apis");
+        assert_eq!(body["items"][0]["protocolType"], "HTTP");
+    }
+
+    #[test]
+    fn pages_follow_each_other() {
+        let (_, first, _) = get(Some("us-east-1"), "/domainnames?limit=1");
+        assert_eq!(first["item"][0]["domainName"], "api.nearside.test");
+        let position = first["position"].as_str().unwrap();
+        let (_, second, _) = get(Some("us-east-1"), &format!("/domainnames?limit=1&position={position}"));
+        assert_eq!(second["item"][0]["domainName"], "us-east-1.api.nearside.test");
+        assert_eq!(second.get("position"), None);
+        let (_, v2, _) = get(Some("us-east-1"), "/v2/domainnames?maxResults=1");
+        assert_eq!(v2["nextToken"], "1");
+        for bad in ["limit=0", "limit=501", "limit=x", "position=9"] {
+            assert_eq!(get(Some("us-east-1"), &format!("/domainnames?{bad}")).0, 400, "{bad}");
+        }
+    }
+
+    #[test]
+    fn nobody_is_served_without_a_signature() {
+        let (status, body, kind) = get(None, "/domainnames");
+        assert_eq!(status, 403);
+        assert_eq!(kind.as_deref(), Some("MissingAuthenticationTokenException"));
+        assert_eq!(body["message"], "Missing Authentication Token");
+    }
+}

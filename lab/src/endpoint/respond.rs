@@ -1,0 +1,188 @@
+//! What a regional endpoint answers: routes by host name as API Gateway does, and wears its headers.
+//!
+//! `/` and `/ping` take a drawn service time, `/health` none. No sockets here.
+
+use std::sync::{Mutex, PoisonError};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{HOST, HeaderMap, HeaderName, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode};
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+use serde_json::json;
+
+use crate::clock::{Timer, millis, now};
+use crate::random::{alphanumeric, hexadecimal, stream};
+use crate::scenario::{EndpointKind, Faults};
+use crate::world::{Endpoint, World, service_ms};
+
+/// Answers for one endpoint.
+pub(super) struct Responder {
+    region: String,
+    kind: EndpointKind,
+    hosts: [String; 2],
+    slow_ms: f64,
+    sigma: f64,
+    rng: Mutex<ChaCha8Rng>,
+    timer: Timer,
+}
+
+/// What one request draws.
+struct Draw {
+    service_ms: f64,
+    fails: bool,
+    ids: HeaderMap,
+}
+
+impl Responder {
+    pub(super) fn new(world: &World, endpoint: &Endpoint, timer: Timer) -> Self {
+        let index = world.atlas().index_of(&endpoint.region).unwrap_or_default() as u64;
+        Self {
+            region: endpoint.region.clone(),
+            kind: endpoint.kind,
+            hosts: [world.scenario().name.clone(), endpoint.health_name.clone()],
+            slow_ms: endpoint.slow_ms,
+            sigma: world.scenario().service.sigma,
+            rng: Mutex::new(stream(world.seed(), "service", index)),
+            timer,
+        }
+    }
+
+    /// The answer to one request that came with `sni`.
+    pub(super) async fn respond<B>(
+        &self,
+        request: &Request<B>,
+        sni: Option<&str>,
+        faults: &Faults,
+    ) -> Response<Full<Bytes>> {
+        let arrived = now();
+        let draw = self.draw(faults);
+        let host = host_of(request);
+        let known = self.hosts.iter().any(|h| Some(h.as_str()) == host.as_deref());
+        if !known || sni.is_some_and(|s| Some(s) != host.as_deref()) {
+            return self.refuse(draw, StatusCode::FORBIDDEN, "ForbiddenException", "Forbidden");
+        }
+        if draw.fails {
+            let status = StatusCode::from_u16(faults.fail_status)
+                .unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+            let (kind, message) = match status {
+                StatusCode::INTERNAL_SERVER_ERROR => {
+                    ("InternalServerErrorException", "Internal server error")
+                }
+                _ => ("ServiceUnavailableException", "Service Unavailable"),
+            };
+            return self.refuse(draw, status, kind, message);
+        }
+        let read = matches!(*request.method(), Method::GET | Method::HEAD);
+        match request.uri().path() {
+            "/health" if read => {
+                self.answer(draw, &json!({ "status": "ok", "region": self.region }))
+            }
+            "/" | "/ping" if read => {
+                let service_ms = faults.fixed_service_ms.unwrap_or(draw.service_ms);
+                let whole_ms = service_ms + self.slow_ms + faults.extra_ms;
+                self.timer.sleep_until(arrived + millis(whole_ms)).await;
+                self.answer(draw, &json!({ "message": "pong", "region": self.region }))
+            }
+            _ => self.no_route(draw),
+        }
+    }
+
+    /// REST and HTTP APIs differ in what they say to a path they do not have.
+    fn no_route(&self, draw: Draw) -> Response<Full<Bytes>> {
+        match self.kind {
+            EndpointKind::Http => {
+                self.refuse(draw, StatusCode::NOT_FOUND, "NotFoundException", "Not Found")
+            }
+            EndpointKind::Rest | EndpointKind::Cloudfront => self.refuse(
+                draw,
+                StatusCode::FORBIDDEN,
+                "MissingAuthenticationTokenException",
+                "Missing Authentication Token",
+            ),
+        }
+    }
+
+    fn draw(&self, faults: &Faults) -> Draw {
+        let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
+        Draw {
+            service_ms: service_ms(self.sigma, &mut *rng),
+            fails: rng.random_bool(faults.fail_share.clamp(0.0, 1.0)),
+            ids: ids(self.kind, &mut rng),
+        }
+    }
+
+    fn answer(&self, draw: Draw, body: &serde_json::Value) -> Response<Full<Bytes>> {
+        let mut response = json_response(StatusCode::OK, body, draw.ids);
+        if let Ok(region) = HeaderValue::from_str(&self.region) {
+            response.headers_mut().insert("x-nearside-region", region);
+        }
+        response
+    }
+
+    fn refuse(
+        &self,
+        mut draw: Draw,
+        status: StatusCode,
+        kind: &'static str,
+        message: &str,
+    ) -> Response<Full<Bytes>> {
+        // HTTP APIs do not name the kind, except that nothing behind a name is always Forbidden.
+        if self.kind != EndpointKind::Http || status == StatusCode::FORBIDDEN {
+            draw.ids.insert("x-amzn-errortype", HeaderValue::from_static(kind));
+        }
+        if self.kind == EndpointKind::Cloudfront {
+            draw.ids.insert("x-cache", HeaderValue::from_static("Error from cloudfront"));
+        }
+        json_response(status, &json!({ "message": message }), draw.ids)
+    }
+}
+
+/// The host a request is for, lower case, without its port.
+fn host_of<B>(request: &Request<B>) -> Option<String> {
+    let authority = request.uri().host().map(str::to_owned).or_else(|| {
+        let host = request.headers().get(HOST)?.to_str().ok()?;
+        Some(host.rsplit_once(':').map_or(host, |(name, _)| name).to_owned())
+    })?;
+    Some(authority.to_ascii_lowercase())
+}
+
+fn json_response(
+    status: StatusCode,
+    body: &serde_json::Value,
+    headers: HeaderMap,
+) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(body.to_string())));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(hyper::header::CONTENT_TYPE, json);
+    response
+}
+
+/// The headers by which a kind of endpoint is known.
+fn ids(kind: EndpointKind, rng: &mut ChaCha8Rng) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let mut put = |name: &'static str, value: String| {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    };
+    if kind == EndpointKind::Http {
+        put("apigw-requestid", format!("{}=", alphanumeric(rng, 15)));
+        return headers;
+    }
+    let uuid = [8, 4, 4, 4, 12].map(|n| hexadecimal(rng, n)).join("-");
+    put("x-amzn-requestid", uuid);
+    put("x-amz-apigw-id", format!("{}=", alphanumeric(rng, 15)));
+    let (root, epoch) = (hexadecimal(rng, 24), hexadecimal(rng, 8));
+    put("x-amzn-trace-id", format!("Root=1-{epoch}-{root}"));
+    if kind == EndpointKind::Cloudfront {
+        put("via", format!("1.1 {}.cloudfront.net (CloudFront)", hexadecimal(rng, 32)));
+        put("x-cache", "Miss from cloudfront".to_owned());
+        put("x-amz-cf-pop", "FRA56-P4".to_owned());
+        put("x-amz-cf-id", format!("{}==", alphanumeric(rng, 54)));
+    }
+    headers
+}

@@ -1,0 +1,87 @@
+//! A plain HTTP/1.1 server on loopback for the lab's AWS APIs: bounded, and stopped from outside.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::{JoinHandle, JoinSet};
+
+/// Connections of one API at a time; more wait in the kernel's queue.
+const CONNECTIONS_MAX: usize = 256;
+/// How long a connection may stay silent.
+const IDLE: Duration = Duration::from_secs(120);
+
+/// What an API answers.
+pub(crate) type Handler = dyn Fn(&Request<Incoming>) -> Response<Full<Bytes>> + Send + Sync;
+
+/// A running API.
+pub(crate) struct HttpServer {
+    addr: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+impl HttpServer {
+    /// Listens on a port of the system's choice on 127.0.0.1 until `stop` changes.
+    pub(crate) async fn start(
+        handler: Arc<Handler>,
+        stop: watch::Receiver<bool>,
+    ) -> std::io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let addr = listener.local_addr()?;
+        Ok(Self { addr, task: tokio::spawn(accept(listener, handler, stop)) })
+    }
+
+    /// `http://127.0.0.1:PORT`.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
+    /// Waits until it has stopped.
+    pub(crate) async fn join(self) {
+        // A task that panicked has been reported by the runtime already.
+        let _ = self.task.await;
+    }
+}
+
+async fn accept(listener: TcpListener, handler: Arc<Handler>, mut stop: watch::Receiver<bool>) {
+    let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            _ = stop.wait_for(|stopped| *stopped) => return,
+            Some(_) = connections.join_next() => {}
+            accepted = async {
+                let permit = Arc::clone(&permits).acquire_owned().await;
+                (permit, listener.accept().await)
+            } => {
+                let (Ok(permit), Ok((stream, _))) = accepted else { continue };
+                let handler = Arc::clone(&handler);
+                connections.spawn(async move {
+                    let _permit = permit;
+                    serve(stream, handler).await;
+                });
+            }
+        }
+    }
+}
+
+async fn serve(stream: TcpStream, handler: Arc<Handler>) {
+    let service = service_fn(move |request: Request<Incoming>| {
+        let response = handler(&request);
+        async move { Ok::<_, Infallible>(response) }
+    });
+    let mut builder = hyper::server::conn::http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(IDLE);
+    if let Err(error) = builder.serve_connection(TokioIo::new(stream), service).await {
+        tracing::debug!(%error, "connection to a lab API ended");
+    }
+}
