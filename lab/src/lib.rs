@@ -10,6 +10,7 @@ mod facts;
 mod http;
 pub mod prefix;
 pub mod random;
+pub mod route53;
 pub mod scenario;
 mod wan;
 pub mod world;
