@@ -5,6 +5,8 @@
 
 pub mod clock;
 pub mod config;
+pub mod dns;
+pub mod exchange;
 pub mod histogram;
 pub mod sample;
 pub mod store;

@@ -1,0 +1,251 @@
+//! The socket, with the instants of what goes over it, below TLS; and the same watch above TLS.
+//!
+//! Times are taken at the system call. Bytes are counted and passed on, never changed or kept.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use super::kernel;
+use super::timeline::Arrival;
+use crate::clock::Clock;
+
+/// What the wire saw last.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Seen {
+    /// The first write since the log was cleared.
+    pub first_write: Option<Instant>,
+    /// The newest write.
+    pub last_write: Option<Instant>,
+    /// The newest arrival.
+    pub last_read: Option<Arrival>,
+    /// The last write of the request, above TLS.
+    pub request_end: Option<Instant>,
+    /// The first byte of the response head, above TLS.
+    pub head: Option<Arrival>,
+}
+
+/// A log shared by the wire, the watch above TLS and the exchange.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Log(Arc<Mutex<Seen>>);
+
+impl Log {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Seen> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn clear(&self) {
+        *self.lock() = Seen::default();
+    }
+}
+
+/// The socket.
+pub(super) struct Wire {
+    pub stream: TcpStream,
+    pub log: Log,
+    pub clock: Arc<dyn Clock>,
+    pub receiver: kernel::Receiver,
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let wire = &mut *self;
+        let before = buffer.filled().len();
+        let kernel = ready!(wire.receiver.poll_read(&wire.stream, &*wire.clock, context, buffer))?;
+        if buffer.filled().len() > before {
+            let user = wire.clock.now();
+            wire.log.lock().last_read = Some(Arrival { user, kernel });
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let at = self.clock.now();
+        let written = ready!(Pin::new(&mut self.stream).poll_write(context, bytes));
+        if written.is_ok() {
+            let mut seen = self.log.lock();
+            seen.first_write.get_or_insert(at);
+            seen.last_write = Some(at);
+        }
+        Poll::Ready(written)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+/// Anything that bytes go over.
+pub(super) trait Bytes: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Bytes for T {}
+
+/// How the watch knows the request and the response head.
+#[derive(Debug)]
+pub(super) enum Speech {
+    /// HTTP/1.1: every write belongs to the request, the first byte after it is the head.
+    Http11,
+    /// HTTP/2: frames say what they are.
+    Http2 {
+        /// What is written.
+        out: Frames,
+        /// What is read.
+        back: Frames,
+    },
+}
+
+/// The watch above TLS: it marks the end of the request and the start of the response head.
+pub(super) struct Watch {
+    pub inner: Box<dyn Bytes>,
+    pub log: Log,
+    pub speech: Speech,
+}
+
+impl AsyncRead for Watch {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let watch = &mut *self;
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut watch.inner).poll_read(context, buffer))?;
+        let new = buffer.filled().get(before..).unwrap_or_default();
+        let is_head = match &mut watch.speech {
+            Speech::Http11 => !new.is_empty(),
+            Speech::Http2 { back, .. } => back.scan(new),
+        };
+        let mut seen = watch.log.lock();
+        if is_head && seen.head.is_none() && seen.request_end.is_some() {
+            seen.head = seen.last_read;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Watch {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let watch = &mut *self;
+        let written = ready!(Pin::new(&mut watch.inner).poll_write(context, bytes))?;
+        let taken = bytes.get(..written).unwrap_or_default();
+        let is_request = match &mut watch.speech {
+            Speech::Http11 => !taken.is_empty(),
+            Speech::Http2 { out, .. } => out.scan(taken),
+        };
+        let mut seen = watch.log.lock();
+        if is_request && seen.head.is_none() {
+            seen.request_end = seen.last_write;
+        }
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(context)
+    }
+}
+
+/// Finds HEADERS, CONTINUATION and DATA frames in a stream of HTTP/2 bytes (RFC 9113, 4.1).
+#[derive(Debug, Default)]
+pub(super) struct Frames {
+    /// Bytes of the preface or of the current frame's payload that are still to come.
+    skip: usize,
+    /// The frame header, as far as it came.
+    header: [u8; 9],
+    have: usize,
+    /// Whether the current frame carries the message.
+    carries: bool,
+}
+
+impl Frames {
+    /// Frames after `preface` bytes that are none.
+    pub(super) fn after(preface: usize) -> Self {
+        Self { skip: preface, ..Self::default() }
+    }
+
+    /// Reads on; says whether any of these bytes belong to a message.
+    fn scan(&mut self, mut bytes: &[u8]) -> bool {
+        let mut found = false;
+        while let Some((first, rest)) = bytes.split_first() {
+            if self.skip > 0 {
+                found |= self.carries;
+                let step = self.skip.min(bytes.len());
+                self.skip -= step;
+                bytes = bytes.get(step..).unwrap_or_default();
+                continue;
+            }
+            if let Some(slot) = self.header.get_mut(self.have) {
+                *slot = *first;
+            }
+            self.have += 1;
+            bytes = rest;
+            if self.have == 9 {
+                let [a, b, c, kind, ..] = self.header;
+                self.skip = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
+                self.carries = matches!(kind, 0 | 1 | 9);
+                found |= self.carries;
+                self.have = 0;
+            }
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn frame(kind: u8, len: u8) -> Vec<u8> {
+        let mut bytes = vec![0, 0, len, kind, 0, 0, 0, 0, 1];
+        bytes.extend(std::iter::repeat_n(0, usize::from(len)));
+        bytes
+    }
+
+    #[test]
+    fn settings_are_not_the_head() {
+        let mut frames = Frames::default();
+        assert!(!frames.scan(&frame(4, 18)));
+        assert!(!frames.scan(&frame(8, 4)));
+        assert!(frames.scan(&frame(1, 30)));
+        assert!(!frames.scan(&frame(6, 8)));
+        assert!(frames.scan(&frame(0, 3)));
+    }
+
+    proptest! {
+        #[test]
+        fn cuts_change_nothing(lens in prop::collection::vec((0_u8..10, 0_u8..40), 1..8),
+                               cut in 1_usize..20) {
+            let bytes: Vec<u8> = lens.iter().flat_map(|(kind, len)| frame(*kind, *len)).collect();
+            let whole = Frames::default().scan(&bytes);
+            let mut frames = Frames::default();
+            let parts = bytes.chunks(cut).fold(false, |found, part| frames.scan(part) | found);
+            prop_assert_eq!(parts, whole);
+        }
+    }
+}
