@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use advisor::advice::{advise, AdviceRule, Routing};
+use advisor::advice::{AdviceRule, Routing, advise};
 use advisor::evidence::EvidenceRule;
 use advisor::matrix::{CellBlock, CostRule, Matrix};
 use advisor::name::Label;

@@ -122,7 +122,6 @@ pub struct Outcome {
 }
 
 /// The writer: everything that a step needs.
-#[derive(Debug)]
 pub struct Applier<'a, Z, A, C> {
     /// The zone.
     pub zone: &'a Z,
@@ -444,6 +443,14 @@ fn with_run(plan: &Plan, run: &str) -> Result<Vec<crate::record::Change>, ApplyE
         change.resource_record_set = marks.lock_set(plan.generation, Some(run));
     }
     Ok(changes)
+}
+
+/// What keeps an operation from being taken back: the first record set in its scope that is not as
+/// the operation left it.
+#[must_use]
+pub fn difference_since(operation: &Operation, records: &[RecordSet]) -> Option<String> {
+    let service = Name::parse(&operation.plan.service).ok()?;
+    first_difference(&desired(operation), &scope(&service, records))
 }
 
 /// The record sets that stand once the operation's batch has been taken.

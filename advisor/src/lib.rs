@@ -15,6 +15,7 @@ pub mod journal;
 pub mod mark;
 pub mod matrix;
 pub mod name;
+pub mod observe;
 pub mod plan;
 pub mod record;
 pub mod regret;

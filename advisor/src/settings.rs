@@ -157,7 +157,7 @@ pub fn witnesses(config: &Config) -> BTreeMap<String, String> {
 
 /// The endpoints as DNS answers with them.
 ///
-/// A health check that exists for the same endpoint is used again. A new one gets a CallerReference
+/// A health check that watches the same URL of the same endpoint is used again. A new one gets a CallerReference
 /// of the plan's generation, because Route 53 never takes the reference of a deleted check again.
 pub fn endpoint_targets(
     config: &Config,
@@ -171,12 +171,13 @@ pub fn endpoint_targets(
         let id = &endpoint.id;
         let alias = endpoint.alias.as_ref().ok_or_else(|| missing(id, "alias"))?;
         let health = endpoint.health_url.as_ref().ok_or_else(|| missing(id, "health_url"))?;
-        let identity = format!(
-            "{} {} {id} {} {} {}",
-            config.zone, config.name, health.host, health.port, health.path
-        );
+        let identity = format!("{} {} {id}", config.zone, config.name);
         let prefix = format!("{HEALTH_CHECK_PREFIX}{}-", short_hash(&identity));
-        let found = existing.iter().find(|check| check.caller_reference.starts_with(&prefix));
+        let found = existing.iter().find(|check| {
+            check.caller_reference.starts_with(&prefix)
+                && (&check.host, check.port, &check.path)
+                    == (&health.host, health.port, &health.path)
+        });
         let caller_reference = found.map_or_else(
             || format!("{prefix}g{generation}"),
             |check| check.caller_reference.clone(),

@@ -60,6 +60,12 @@ pub struct ExistingHealthCheck {
     pub id: String,
     /// The reference it was made with.
     pub caller_reference: String,
+    /// The host that it watches.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// The path.
+    pub path: String,
 }
 
 /// What a health check's checkers see.

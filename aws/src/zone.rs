@@ -238,10 +238,7 @@ impl Zone for Route53Zone {
                 .health_checks
                 .into_iter()
                 .filter(|check| check.caller_reference.starts_with(prefix));
-            found.extend(ours.map(|check| ExistingHealthCheck {
-                id: check.id,
-                caller_reference: check.caller_reference,
-            }));
+            found.extend(ours.map(existing));
             marker = page.next_marker.filter(|_| page.is_truncated);
             if marker.is_none() {
                 return Ok(found);
@@ -304,6 +301,21 @@ impl Zone for Route53Zone {
             Err(ZoneError::Refused { code, .. }) if code == "NoSuchHealthCheck" => Ok(()),
             Err(error) => Err(error),
         }
+    }
+}
+
+fn existing(check: sdk::HealthCheck) -> ExistingHealthCheck {
+    let config = check.health_check_config;
+    let port = config.as_ref().and_then(|config| config.port);
+    ExistingHealthCheck {
+        id: check.id,
+        caller_reference: check.caller_reference,
+        host: config
+            .as_ref()
+            .and_then(|config| config.fully_qualified_domain_name.clone())
+            .unwrap_or_default(),
+        port: port.and_then(|port| u16::try_from(port).ok()).unwrap_or_default(),
+        path: config.and_then(|config| config.resource_path).unwrap_or_default(),
     }
 }
 

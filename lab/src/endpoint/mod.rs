@@ -42,7 +42,9 @@ const PORT_TRIES: usize = 32;
 #[derive(Debug, thiserror::Error)]
 pub enum EndpointError {
     /// No port was free on every address.
-    #[error("no common port on {addresses} loopback addresses from 127.53.0.10 in {PORT_TRIES} tries: {cause}")]
+    #[error(
+        "no common port on {addresses} loopback addresses from 127.53.0.10 in {PORT_TRIES} tries: {cause}"
+    )]
     Port {
         /// How many addresses were wanted.
         addresses: usize,
@@ -296,7 +298,9 @@ async fn connection(
         let (responder, sni, mut faults) = (Arc::clone(&responder), sni.clone(), faults.clone());
         async move {
             let now = not_stalled(&mut faults).await.unwrap_or_default();
-            Ok::<_, std::convert::Infallible>(responder.respond(&request, sni.as_deref(), &now).await)
+            Ok::<_, std::convert::Infallible>(
+                responder.respond(&request, sni.as_deref(), &now).await,
+            )
         }
     });
     let io = TokioIo::new(tls);

@@ -1,0 +1,283 @@
+//! What clients see, over sockets: the zone's name servers asked with client subnets, and endpoints
+//! asked over TLS as clients would ask them.
+//!
+//! The implementation of [`Answers`]. It asks and reports; others judge.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use probe::clock::Clock;
+use probe::config::{Config, Endpoint, RegionProof as ProofRule, Vantage};
+use probe::dns::{Answer, Client, RecordType as DnsType, ResponseCode, SystemResolver};
+use probe::exchange::{Exchange, Proof, Request, Trust, TrustError};
+use probe::url::{HostPort, IpPrefix};
+
+use crate::answers::{Answered, Answers, Question};
+use crate::guard::{RegionProof, TargetProof};
+use crate::mark::{Marks, Shadow, fields};
+use crate::name::{Label, Name};
+use crate::record::RecordType;
+
+/// How long an endpoint may take to prove itself.
+const PROOF_TIMEOUT: Duration = Duration::from_secs(10);
+/// The port of DNS.
+const DNS_PORT: u16 = 53;
+
+/// Why nothing can be observed.
+#[derive(Debug, thiserror::Error)]
+pub enum ObserveError {
+    /// The roots of trust.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// The zone's name servers have no addresses.
+    #[error("none of the zone's name servers could be resolved ({0})")]
+    NameServers(String),
+}
+
+/// Observes one service.
+pub struct Observer {
+    config: Config,
+    service: Name,
+    servers: Vec<SocketAddr>,
+    resolver: SystemResolver,
+    exchange: Exchange,
+    clock: Arc<dyn Clock>,
+}
+
+impl std::fmt::Debug for Observer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Observer").field("servers", &self.servers).finish_non_exhaustive()
+    }
+}
+
+impl Observer {
+    /// An observer of `service`. Without `[dns] servers` the zone's own name servers are asked.
+    pub async fn new(
+        config: &Config,
+        service: Name,
+        name_servers: &[String],
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, ObserveError> {
+        let system = SystemResolver::from_system();
+        let servers = if config.dns.servers.is_empty() {
+            addresses_of(&system, name_servers).await?
+        } else {
+            config.dns.servers.clone()
+        };
+        let resolver = if config.dns.servers.is_empty() {
+            system
+        } else {
+            SystemResolver::from_servers(&config.dns.servers)
+        };
+        let trust = Trust::system(config.probe.ca_file.as_deref())?;
+        let exchange = Exchange::new(&trust, resolver.clone(), Arc::clone(&clock))?;
+        Ok(Self { config: config.clone(), service, servers, resolver, exchange, clock })
+    }
+
+    /// Asks the servers in turn until one answers.
+    async fn ask(
+        &self,
+        name: &Name,
+        record_type: DnsType,
+        subnet: Option<IpPrefix>,
+    ) -> Result<Answer, String> {
+        let mut last = "there is no name server to ask".to_owned();
+        for server in &self.servers {
+            match Client::new(*server).query(name.without_dot(), record_type, subnet).await {
+                Ok(answer) if answer.rcode == ResponseCode::NoError => return Ok(answer),
+                Ok(answer) => last = format!("{server} answers {} for {name}", answer.rcode),
+                Err(error) => last = error.to_string(),
+            }
+        }
+        Err(last)
+    }
+
+    fn endpoint(&self, id: &str) -> Option<&Endpoint> {
+        self.config.endpoints.iter().find(|endpoint| endpoint.id == id)
+    }
+
+    /// The addresses of an endpoint's alias target.
+    async fn alias_addresses(&self, endpoint: &Endpoint) -> Result<BTreeSet<IpAddr>, String> {
+        let alias = endpoint.alias.as_ref().ok_or_else(|| "it has no alias".to_owned())?;
+        let found =
+            self.resolver.lookup(&alias.dns_name).await.map_err(|error| error.to_string())?;
+        Ok(found.into_iter().map(|answer| answer.address).collect())
+    }
+
+    /// Asks an address for the service name, with the path of the health URL.
+    async fn prove_at(&self, endpoint: &Endpoint, address: IpAddr) -> Result<Proof, String> {
+        let mut url = endpoint.url.clone();
+        if let Some(health) = &endpoint.health_url {
+            url.path.clone_from(&health.path);
+        }
+        let port = endpoint.connect_to.as_ref().map_or(url.port, |to| to.port);
+        let mut request = Request::get(url);
+        request.connect_to = Some(HostPort { host: address.to_string(), port });
+        request.timeout = PROOF_TIMEOUT;
+        self.exchange.prove(&request).await.map_err(|outcome| match outcome.detail() {
+            Some(detail) => format!("{} ({detail})", outcome.kind()),
+            None => outcome.kind().to_owned(),
+        })
+    }
+
+    async fn prove_endpoint(&self, id: &str) -> Result<(i64, RegionProof), String> {
+        let endpoint =
+            self.endpoint(id).ok_or_else(|| "it is not in the configuration".to_owned())?;
+        let addresses = self.alias_addresses(endpoint).await?;
+        // IPv4 where there is any: health checkers and many probes have no IPv6.
+        let address = addresses.iter().find(|address| address.is_ipv4()).or(addresses.first());
+        let address = address.ok_or_else(|| "its alias target has no address".to_owned())?;
+        let proof = self.prove_at(endpoint, *address).await?;
+        if !(200..400).contains(&proof.status) {
+            return Err(format!("status {}", proof.status));
+        }
+        let not_after_s =
+            proof.certificate_not_after_s.ok_or_else(|| "it shows no certificate".to_owned())?;
+        Ok((not_after_s.saturating_mul(1_000), region_proof(endpoint, &proof)))
+    }
+
+    /// Which endpoint an answered address belongs to, by what it proves over TLS. `None` where no
+    /// endpoint says how to prove a Region.
+    async fn proven(&self, address: IpAddr) -> Option<Result<String, String>> {
+        let rule = |endpoint: &&Endpoint| endpoint.region_proof.is_some();
+        let asked = self.config.endpoints.iter().find(rule)?;
+        let proof = match self.prove_at(asked, address).await {
+            Ok(proof) => proof,
+            Err(cause) => return Some(Err(cause)),
+        };
+        let named = self
+            .config
+            .endpoints
+            .iter()
+            .filter(rule)
+            .find(|endpoint| region_proof(endpoint, &proof) == RegionProof::Proven);
+        Some(named.map(|endpoint| endpoint.id.clone()).ok_or_else(|| "proves no Region".to_owned()))
+    }
+
+    fn subnet(vantage: &Vantage, family: &RecordType) -> Option<IpPrefix> {
+        match family {
+            RecordType::Aaaa => vantage.subnet6.or(vantage.subnet4),
+            _ => vantage.subnet4.or(vantage.subnet6),
+        }
+    }
+}
+
+async fn addresses_of(
+    resolver: &SystemResolver,
+    names: &[String],
+) -> Result<Vec<SocketAddr>, ObserveError> {
+    let mut servers = Vec::new();
+    let mut cause = "the zone names none".to_owned();
+    for name in names {
+        match resolver.lookup(name).await {
+            Ok(found) => {
+                let v4 = found.iter().find(|answer| answer.address.is_ipv4());
+                servers.extend(v4.map(|answer| SocketAddr::new(answer.address, DNS_PORT)));
+            }
+            Err(error) => cause = error.to_string(),
+        }
+    }
+    if servers.is_empty() { Err(ObserveError::NameServers(cause)) } else { Ok(servers) }
+}
+
+/// Whether a response names the endpoint's Region, by the endpoint's own rule.
+fn region_proof(endpoint: &Endpoint, proof: &Proof) -> RegionProof {
+    let named = match &endpoint.region_proof {
+        None => return RegionProof::Unproven,
+        Some(ProofRule::Header(wanted)) => {
+            proof.headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone())
+        }
+        Some(ProofRule::Pointer(pointer)) => serde_json::from_slice(&proof.body)
+            .ok()
+            .and_then(|body: serde_json::Value| Some(body.pointer(pointer)?.as_str()?.to_owned())),
+    };
+    match named {
+        Some(region) if region == endpoint.region => RegionProof::Proven,
+        Some(other) => RegionProof::Wrong(format!(
+            "it says '{}', not '{}'",
+            other.escape_debug(),
+            endpoint.region
+        )),
+        None => RegionProof::Wrong("it names no Region".to_owned()),
+    }
+}
+
+impl Answers for Observer {
+    async fn preferred(&self, shadow: Shadow) -> Result<BTreeMap<String, Label>, String> {
+        let name = Marks::of(&self.service).shadow(shadow);
+        let mut preferred = BTreeMap::new();
+        for vantage in &self.config.vantages {
+            let Some(subnet) = vantage.subnet4.or(vantage.subnet6) else { continue };
+            let answer = self.ask(&name, DnsType::TXT, Some(subnet)).await?;
+            let label = answer.texts().find_map(|text| fields(text).get("label").copied());
+            let label = label.ok_or_else(|| format!("{name} answers without a label"))?;
+            preferred.insert(vantage.id.clone(), Label::new(label));
+        }
+        Ok(preferred)
+    }
+
+    async fn prove(&self, endpoints: &[String]) -> Vec<TargetProof> {
+        let mut proofs = Vec::with_capacity(endpoints.len());
+        for endpoint in endpoints {
+            let answer = self.prove_endpoint(endpoint).await;
+            let taken_at_ms = self.clock.wall_ms();
+            proofs.push(TargetProof { endpoint: endpoint.clone(), taken_at_ms, answer });
+        }
+        proofs
+    }
+
+    async fn target_addresses(
+        &self,
+        endpoint: &str,
+        family: &RecordType,
+    ) -> Result<BTreeSet<IpAddr>, String> {
+        let endpoint =
+            self.endpoint(endpoint).ok_or_else(|| "it is not in the configuration".to_owned())?;
+        let addresses = self.alias_addresses(endpoint).await?;
+        let wants_v6 = *family == RecordType::Aaaa;
+        Ok(addresses.into_iter().filter(|address| address.is_ipv6() == wants_v6).collect())
+    }
+
+    async fn answers(&self, families: &[RecordType]) -> Vec<Answered> {
+        let mut answers = Vec::new();
+        let mut proven: BTreeMap<IpAddr, Option<Result<String, String>>> = BTreeMap::new();
+        for vantage in &self.config.vantages {
+            for family in families {
+                let Some(subnet) = Self::subnet(vantage, family) else { continue };
+                let dns_type = if *family == RecordType::Aaaa { DnsType::AAAA } else { DnsType::A };
+                let asked = self.ask(&self.service, dns_type, Some(subnet)).await;
+                let addresses: Result<BTreeSet<IpAddr>, String> =
+                    asked.map(|answer| answer.addresses().map(|(address, _)| address).collect());
+                let first = addresses.as_ref().ok().and_then(|found| found.first().copied());
+                let proof = match first.filter(IpAddr::is_ipv4) {
+                    Some(address) => {
+                        if !proven.contains_key(&address) {
+                            proven.insert(address, self.proven(address).await);
+                        }
+                        proven.get(&address).cloned().flatten()
+                    }
+                    None => None,
+                };
+                let question = Question { vantage: vantage.id.clone(), family: family.clone() };
+                answers.push(Answered { question, addresses, proven: proof });
+            }
+        }
+        answers
+    }
+
+    async fn lock_is_everywhere(&self, run: &str) -> bool {
+        let name = Marks::of(&self.service).lock();
+        for server in &self.servers {
+            let asked = Client::new(*server).query(name.without_dot(), DnsType::TXT, None).await;
+            let shows = asked.is_ok_and(|answer| {
+                answer.texts().any(|text| fields(text).get("run") == Some(&run))
+            });
+            if !shows {
+                return false;
+            }
+        }
+        true
+    }
+}
