@@ -9,6 +9,7 @@ pub mod config;
 pub mod dns;
 pub mod exchange;
 pub mod histogram;
+pub mod once;
 pub mod sample;
 pub mod schedule;
 pub mod store;
