@@ -3,12 +3,15 @@
 //! It decides nothing about routing and links no AWS SDK. Trouble on the network is data here,
 //! never an error: an error is broken configuration, or a store that cannot be used.
 
+pub mod agent;
 pub mod clock;
 pub mod config;
 pub mod dns;
 pub mod exchange;
 pub mod histogram;
+pub mod once;
 pub mod sample;
+pub mod schedule;
 pub mod store;
 pub mod url;
 pub mod window;

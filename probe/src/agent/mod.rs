@@ -1,0 +1,354 @@
+//! `probe run`: measures every series of a configuration at its due instants, until told to stop.
+//!
+//! It waits for nothing but time: a slow target delays no other, and a slot that cannot start is
+//! counted as missed. Windows go to a [`Sink`] in a thread of its own.
+
+mod folder;
+mod plan;
+mod writer;
+
+use std::collections::BinaryHeap;
+use std::cmp::Reverse;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::clock::Clock;
+use crate::config::{Config, ConfigError, warm_interval_bound};
+use crate::exchange::{Due, Exchange, Trust, TrustError};
+use crate::dns::SystemResolver;
+use crate::sample::{Connection, Sample, Series};
+use crate::window::Sink;
+use folder::Folder;
+use plan::Lane;
+use writer::Writer;
+
+/// A slot that the prober itself starts later than this is counted as late.
+pub const LATE_MAX: Duration = Duration::from_millis(10);
+/// After a signal, samples in flight get this long; the rest is counted as missed.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(3);
+/// Most series that are prepared at the same time.
+const PRIME_AT_ONCE: usize = 128;
+
+/// The agent cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// The configuration does not fit what was found.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// There are no roots of trust.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// A vantage was asked for that is not configured.
+    #[error("vantage {id:?} is not in the configuration")]
+    Vantage {
+        /// Its id.
+        id: String,
+    },
+    /// There is no series to measure.
+    #[error("nothing to measure: {vantages} vantages, {targets} endpoints and targets")]
+    Nothing {
+        /// How many vantages.
+        vantages: usize,
+        /// How many endpoints and targets.
+        targets: usize,
+    },
+    /// The thread that writes could not be had.
+    #[error("cannot start the writer: {cause}")]
+    Writer {
+        /// What the system said.
+        cause: std::io::Error,
+    },
+}
+
+/// What happens during a run, for whoever watches. Events that nobody takes in time are dropped
+/// and counted in the summary.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// Series are ready to be measured.
+    Ready {
+        /// How many.
+        series: usize,
+    },
+    /// A sample ended.
+    Sampled {
+        /// Whose.
+        series: Series,
+        /// What it is.
+        sample: Box<Sample>,
+    },
+    /// A slot could not start.
+    Missed {
+        /// Whose.
+        series: Series,
+    },
+    /// Windows were closed and handed to the writer.
+    Closed {
+        /// How many.
+        windows: usize,
+    },
+    /// Windows could not be written; they are kept and tried again.
+    WriteFailed {
+        /// Why.
+        cause: String,
+    },
+}
+
+/// How to run.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The vantages to measure from; empty: all.
+    pub vantages: Vec<String>,
+    /// How long to measure; `None`: until the shutdown.
+    pub until: Option<Duration>,
+    /// The seed of the grid's phases.
+    pub seed: u64,
+    /// Where events go.
+    pub events: Option<mpsc::Sender<Event>>,
+}
+
+/// What a run came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Samples that ended.
+    pub samples: u64,
+    /// Those that failed.
+    pub failures: u64,
+    /// Slots that could not start, or were abandoned at the end.
+    pub missed: u64,
+    /// Slots that the prober itself started late.
+    pub late: u64,
+    /// Windows that were written.
+    pub windows: u64,
+    /// Windows that could not be written at all.
+    pub windows_lost: u64,
+    /// Why the last write failed, where it did.
+    pub write_error: Option<String>,
+    /// Events that nobody took in time.
+    pub events_dropped: u64,
+}
+
+/// Measures until `options.until` has passed or `shutdown` is done, then closes the open windows
+/// and writes them. After a shutdown it ends within 5 s.
+pub async fn run<S: Sink + 'static>(
+    config: &Config,
+    sink: S,
+    options: Options,
+    clock: Arc<dyn Clock>,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<Summary, AgentError> {
+    let lanes = plan::lanes(config, &options)?;
+    let trust = Trust::system(config.probe.ca_file.as_deref())?;
+    let exchange =
+        Exchange::new(&trust, SystemResolver::from_system(), Arc::clone(&clock))?;
+    let writer = Writer::start(sink).map_err(|cause| AgentError::Writer { cause })?;
+    let window_ms = i64::try_from(config.evidence.window.as_millis()).unwrap_or(i64::MAX);
+    let mut agent = Agent {
+        exchange: Arc::new(exchange),
+        clock,
+        folder: Folder::new(&lanes, window_ms, config.probe.timeout),
+        lanes,
+        tasks: JoinSet::new(),
+        in_flight: Vec::new(),
+        origin: None,
+        writer,
+        events: options.events,
+        summary: Summary::default(),
+        timeout: config.probe.timeout,
+        interval_warm: config.probe.interval_warm,
+    };
+    agent.in_flight = vec![0; agent.lanes.len()];
+    let mut shutdown = std::pin::pin!(shutdown);
+    let primed = tokio::select! {
+        primed = agent.prime() => Some(primed),
+        () = &mut shutdown => None,
+    };
+    if let Some(primed) = primed {
+        primed?;
+        let stopped = agent.measure(options.until, shutdown).await;
+        let grace = if stopped { SHUTDOWN_GRACE } else { agent.timeout + SHUTDOWN_GRACE };
+        agent.drain(grace).await;
+    }
+    Ok(agent.finish().await)
+}
+
+/// What a task brings back.
+type Finished = (usize, i64, Sample);
+
+struct Agent {
+    exchange: Arc<Exchange>,
+    clock: Arc<dyn Clock>,
+    lanes: Vec<Lane>,
+    folder: Folder,
+    tasks: JoinSet<Finished>,
+    in_flight: Vec<u32>,
+    origin: Option<Instant>,
+    writer: Writer,
+    events: Option<mpsc::Sender<Event>>,
+    summary: Summary,
+    timeout: Duration,
+    interval_warm: Duration,
+}
+
+impl Agent {
+    /// Prepares what resumed and warm series need, and refuses a warm interval that is too short.
+    async fn prime(&mut self) -> Result<(), AgentError> {
+        let mut tasks: JoinSet<Option<Duration>> = JoinSet::new();
+        let mut slowest = Duration::ZERO;
+        for lane in self.lanes.iter().filter(|l| l.request.connection != Connection::Cold) {
+            if tasks.len() >= PRIME_AT_ONCE
+                && let Some(Ok(Some(took))) = tasks.join_next().await
+            {
+                slowest = slowest.max(took);
+            }
+            let (exchange, clock) = (Arc::clone(&self.exchange), Arc::clone(&self.clock));
+            let request = lane.request.clone();
+            tasks.spawn(async move { plan::prime(&exchange, &*clock, &request).await });
+        }
+        while let Some(took) = tasks.join_next().await {
+            slowest = slowest.max(took.ok().flatten().unwrap_or_default());
+        }
+        warm_interval_bound(self.interval_warm, slowest)?;
+        self.tell(Event::Ready { series: self.lanes.len() });
+        Ok(())
+    }
+
+    /// Starts slots as they fall due; says whether it was told to stop.
+    async fn measure(
+        &mut self,
+        until: Option<Duration>,
+        mut shutdown: std::pin::Pin<&mut (impl Future<Output = ()> + Send)>,
+    ) -> bool {
+        let origin = self.clock.now();
+        self.origin = Some(origin);
+        let end = until.map(|length| origin + length);
+        let mut queue: BinaryHeap<Reverse<(Duration, usize, u64)>> = BinaryHeap::new();
+        for (index, lane) in self.lanes.iter().enumerate() {
+            queue.push(Reverse((lane.schedule.due(0), index, 0)));
+        }
+        loop {
+            let next = queue.peek().map_or(Duration::MAX, |Reverse((due, ..))| *due);
+            let next = origin.checked_add(next);
+            let wake = [next, end, Some(self.next_close())].into_iter().flatten().min();
+            let wake = wake.unwrap_or(origin);
+            tokio::select! {
+                biased;
+                () = &mut shutdown => return true,
+                Some(finished) = self.tasks.join_next() => self.fold(finished),
+                () = tokio::time::sleep_until(wake.into()) => {}
+            }
+            let now = self.clock.now();
+            if end.is_some_and(|end| now >= end) {
+                return false;
+            }
+            while let Some(Reverse((due, index, k))) = queue.peek().copied() {
+                let at = origin + due;
+                if at > now {
+                    break;
+                }
+                queue.pop();
+                self.start(index, at, origin);
+                let after = self.lanes.get(index).map_or(Duration::MAX, |l| l.schedule.due(k + 1));
+                queue.push(Reverse((after, index, k + 1)));
+            }
+            self.close(false);
+        }
+    }
+
+    /// When the next window may close.
+    fn next_close(&self) -> Instant {
+        let wall_ms = self.clock.wall_ms();
+        let left_ms = self.folder.next_end_ms(wall_ms).saturating_sub(wall_ms).max(1);
+        // One millisecond late, so that a rounded timer does not wake just before the border.
+        self.clock.now() + Duration::from_millis(u64::try_from(left_ms).unwrap_or(1) + 1)
+    }
+
+    fn start(&mut self, index: usize, at: Instant, origin: Instant) {
+        let now = self.clock.now();
+        let lateness = now.saturating_duration_since(at);
+        let lateness_ms = i64::try_from(lateness.as_millis()).unwrap_or(i64::MAX);
+        let wall_ms = self.clock.wall_ms().saturating_sub(lateness_ms);
+        let Some(lane) = self.lanes.get(index) else { return };
+        let Some(in_flight) = self.in_flight.get_mut(index) else { return };
+        if *in_flight >= lane.in_flight_max {
+            self.folder.miss(index, wall_ms);
+            self.summary.missed += 1;
+            let series = lane.series.clone();
+            self.tell(Event::Missed { series });
+            return;
+        }
+        *in_flight += 1;
+        let late = lateness > LATE_MAX;
+        self.summary.late += u64::from(late);
+        let start_ms = self.folder.begin(index, wall_ms, late);
+        let (exchange, request) = (Arc::clone(&self.exchange), Arc::clone(&lane.request));
+        let due = Due { origin, at, wall_ms };
+        self.tasks.spawn(async move {
+            let sample = exchange.measure(&request, due).await;
+            (index, start_ms, sample)
+        });
+    }
+
+    fn fold(&mut self, finished: Result<Finished, tokio::task::JoinError>) {
+        // A task that was torn down leaves its slot open; it is counted as missed at the end.
+        let Ok((index, start_ms, sample)) = finished else { return };
+        if let Some(in_flight) = self.in_flight.get_mut(index) {
+            *in_flight = in_flight.saturating_sub(1);
+        }
+        self.summary.samples += 1;
+        self.summary.failures += u64::from(!sample.outcome.is_ok());
+        self.folder.end(index, start_ms, &sample);
+        if self.events.is_some()
+            && let Some(lane) = self.lanes.get(index)
+        {
+            let series = lane.series.clone();
+            self.tell(Event::Sampled { series, sample: Box::new(sample) });
+        }
+    }
+
+    /// Closes the windows that are over, or all.
+    fn close(&mut self, all: bool) {
+        let closed = self.folder.close(self.clock.wall_ms(), all);
+        if !closed.is_empty() {
+            self.tell(Event::Closed { windows: closed.len() });
+        }
+        self.writer.give(closed);
+        if let Some(cause) = self.writer.take_failure() {
+            self.tell(Event::WriteFailed { cause });
+        }
+    }
+
+    /// Waits for samples in flight, at most `grace`; what is left is counted as missed.
+    async fn drain(&mut self, grace: Duration) {
+        let deadline = self.clock.now() + grace;
+        while !self.tasks.is_empty() {
+            let next = tokio::time::timeout_at(deadline.into(), self.tasks.join_next()).await;
+            match next {
+                Ok(Some(finished)) => self.fold(finished),
+                Ok(None) | Err(_) => break,
+            }
+        }
+        self.tasks.abort_all();
+        while self.tasks.join_next().await.is_some() {}
+    }
+
+    async fn finish(mut self) -> Summary {
+        self.summary.missed += self.folder.abandon();
+        self.close(true);
+        let written = self.writer.finish().await;
+        self.summary.windows = written.windows;
+        self.summary.windows_lost = written.lost;
+        self.summary.write_error = written.failure;
+        self.summary
+    }
+
+    fn tell(&mut self, event: Event) {
+        if let Some(events) = &self.events
+            && events.try_send(event).is_err()
+        {
+            self.summary.events_dropped += 1;
+        }
+    }
+}
