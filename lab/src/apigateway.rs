@@ -74,7 +74,9 @@ fn region_of(headers: &HeaderMap) -> Result<String, Refusal> {
         _ => Err(Refusal {
             status: StatusCode::FORBIDDEN,
             kind: "InvalidSignatureException",
-            message: format!("Credential should be scoped to correct service: 'apigateway'. ({scope})"),
+            message: format!(
+                "Credential should be scoped to correct service: 'apigateway'. ({scope})"
+            ),
         }),
     }
 }
@@ -232,7 +234,9 @@ fn not_here(path: &str) -> Refusal {
     Refusal {
         status: StatusCode::NOT_FOUND,
         kind: "UnknownOperationException",
-        message: format!("the lab's API Gateway answers GET of domainnames, restapis and v2/apis, not {path}"),
+        message: format!(
+            "the lab's API Gateway answers GET of domainnames, restapis and v2/apis, not {path}"
+        ),
     }
 }
 
@@ -276,8 +280,12 @@ mod tests {
     fn a_region_lists_its_own_domains_only() {
         let (status, body, _) = get(Some("us-east-1"), "/domainnames");
         assert_eq!(status, 200);
-        let names: Vec<&str> =
-            body["item"].as_array().unwrap().iter().map(|d| d["domainName"].as_str().unwrap()).collect();
+        let names: Vec<&str> = body["item"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|d| d["domainName"].as_str().unwrap())
+            .collect();
         assert_eq!(names, ["api.nearside.test", "us-east-1.api.nearside.test"]);
         let first = &body["item"][0];
         assert_eq!(first["regionalHostedZoneId"], "Z1UJRXOUMOOFQ8");
@@ -314,7 +322,8 @@ mod tests {
         let (_, first, _) = get(Some("us-east-1"), "/domainnames?limit=1");
         assert_eq!(first["item"][0]["domainName"], "api.nearside.test");
         let position = first["position"].as_str().unwrap();
-        let (_, second, _) = get(Some("us-east-1"), &format!("/domainnames?limit=1&position={position}"));
+        let (_, second, _) =
+            get(Some("us-east-1"), &format!("/domainnames?limit=1&position={position}"));
         assert_eq!(second["item"][0]["domainName"], "us-east-1.api.nearside.test");
         assert_eq!(second.get("position"), None);
         let (_, v2, _) = get(Some("us-east-1"), "/v2/domainnames?maxResults=1");

@@ -232,9 +232,8 @@ mod tests {
     #[test]
     fn measured_figures_are_the_published_ones() {
         let atlas = Atlas::built_in().unwrap();
-        let at = |a: &str, b: &str| {
-            atlas.p50_ms(atlas.index_of(a).unwrap(), atlas.index_of(b).unwrap())
-        };
+        let at =
+            |a: &str, b: &str| atlas.p50_ms(atlas.index_of(a).unwrap(), atlas.index_of(b).unwrap());
         assert!((at("ca-central-1", "us-east-1") - 16.312).abs() < 1e-9);
         assert!((at("ca-central-1", "ap-southeast-3") - 230.334).abs() < 1e-9);
         for region in atlas.regions.iter().filter(|r| r.measured) {

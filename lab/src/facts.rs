@@ -190,7 +190,10 @@ pub(crate) fn nearside_toml(
         dns: DnsConfig { servers: [wiring.dns.to_string()] },
     };
     let toml = toml::to_string(&config)?;
-    Ok(format!("# Written by the lab, seed {}: its ports change with each start.\n{toml}", world.seed()))
+    Ok(format!(
+        "# Written by the lab, seed {}: its ports change with each start.\n{toml}",
+        world.seed()
+    ))
 }
 
 fn vantage_config(vantage: VantageFacts, socks5: SocketAddr) -> VantageConfig {

@@ -571,7 +571,8 @@ mod tests {
         let median = message(&format!("{one}[service]\nmedian_ms = 1"));
         assert!(median.contains("unknown field `median_ms`"), "{median}");
         assert!(message("name = ").starts_with("scenario: TOML parse error"));
-        let two = "kind = \"cloudfront\"\n[[endpoint]]\nregion = \"us-east-1\"\nkind = \"cloudfront\"";
+        let two =
+            "kind = \"cloudfront\"\n[[endpoint]]\nregion = \"us-east-1\"\nkind = \"cloudfront\"";
         assert!(message(&format!("{one}{two}")).contains("one distribution only"));
     }
 

@@ -42,7 +42,9 @@ const PORT_TRIES: usize = 32;
 #[derive(Debug, thiserror::Error)]
 pub enum EndpointError {
     /// No port was free on every address.
-    #[error("no common port on {addresses} loopback addresses from 127.53.0.10 in {PORT_TRIES} tries: {cause}")]
+    #[error(
+        "no common port on {addresses} loopback addresses from 127.53.0.10 in {PORT_TRIES} tries: {cause}"
+    )]
     Port {
         /// How many addresses were wanted.
         addresses: usize,
@@ -236,6 +238,10 @@ impl Server {
         let (mut faults, acceptor) = (self.faults.clone(), self.acceptor.clone());
         let responder = Arc::clone(&self.responder);
         async move {
+            if faults.borrow().connections == ConnectionFault::Reset {
+                // After the first bytes, so that it is the handshake that is cut and not the connect.
+                let _ = tokio::time::timeout(HANDSHAKE, stream.peek(&mut [0])).await;
+            }
             let reset = Arc::new(AtomicBool::new(false));
             let stream = Cuttable { stream, reset: Arc::clone(&reset) };
             let serving = connection(stream, acceptor, responder, faults.clone());
@@ -296,7 +302,9 @@ async fn connection(
         let (responder, sni, mut faults) = (Arc::clone(&responder), sni.clone(), faults.clone());
         async move {
             let now = not_stalled(&mut faults).await.unwrap_or_default();
-            Ok::<_, std::convert::Infallible>(responder.respond(&request, sni.as_deref(), &now).await)
+            Ok::<_, std::convert::Infallible>(
+                responder.respond(&request, sni.as_deref(), &now).await,
+            )
         }
     });
     let io = TokioIo::new(tls);

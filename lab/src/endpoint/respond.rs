@@ -64,8 +64,8 @@ impl Responder {
             return self.refuse(draw, StatusCode::FORBIDDEN, "ForbiddenException", "Forbidden");
         }
         if draw.fails {
-            let status = StatusCode::from_u16(faults.fail_status)
-                .unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+            let status =
+                StatusCode::from_u16(faults.fail_status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
             let (kind, message) = match status {
                 StatusCode::INTERNAL_SERVER_ERROR => {
                     ("InternalServerErrorException", "Internal server error")

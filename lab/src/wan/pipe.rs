@@ -52,8 +52,7 @@ enum What {
 pub(super) async fn carry(mut near: TcpStream, mut far: TcpStream, out: Way, back: Way) {
     let (near_read, near_write) = near.split();
     let (far_read, far_write) = far.split();
-    let ended =
-        tokio::try_join!(pump(near_read, far_write, out), pump(far_read, near_write, back));
+    let ended = tokio::try_join!(pump(near_read, far_write, out), pump(far_read, near_write, back));
     if ended.is_err() {
         // Sockets that are gone already need no reset.
         let _ = near.set_zero_linger();

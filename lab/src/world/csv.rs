@@ -14,11 +14,8 @@ impl World {
         for client in &self.clients {
             let catchment = self.preferred(client.place, &labels).unwrap_or_default();
             // Writing to a String cannot fail.
-            let _ = writeln!(
-                csv,
-                "{},{:.9},{catchment},{}",
-                client.prefix, client.weight, client.city
-            );
+            let _ =
+                writeln!(csv, "{},{:.9},{catchment},{}", client.prefix, client.weight, client.city);
         }
         csv
     }

@@ -38,17 +38,7 @@ impl World {
         let endpoints = endpoints
             .filter_map(|(i, spec)| make_endpoint(&scenario, &atlas, seed, i, spec))
             .collect();
-        Ok(Self {
-            scenario,
-            seed,
-            atlas,
-            vantages,
-            clients,
-            endpoints,
-            rtt_ms,
-            table_ms,
-            prefixes,
-        })
+        Ok(Self { scenario, seed, atlas, vantages, clients, endpoints, rtt_ms, table_ms, prefixes })
     }
 }
 
@@ -315,6 +305,9 @@ mod tests {
         assert_eq!(world.place("nobody"), None);
         assert_eq!(world.place("198.18.7.0/23"), None);
         let labels = world.initial_labels();
-        assert_eq!(world.preferred(world.place("ap-south-1").unwrap(), &labels), Some("ap-south-1"));
+        assert_eq!(
+            world.preferred(world.place("ap-south-1").unwrap(), &labels),
+            Some("ap-south-1")
+        );
     }
 }

@@ -34,7 +34,9 @@ impl World {
     pub fn best_endpoint(&self, place: PlaceId, cold_share: f64) -> Option<(&str, f64)> {
         self.endpoints
             .iter()
-            .filter_map(|e| Some((e.region.as_str(), self.true_cost_ms(place, &e.region, cold_share)?)))
+            .filter_map(|e| {
+                Some((e.region.as_str(), self.true_cost_ms(place, &e.region, cold_share)?))
+            })
             .min_by(|a, b| a.1.total_cmp(&b.1))
     }
 
@@ -139,7 +141,8 @@ mod tests {
             let witness = world.place("ap-southeast-1").unwrap();
             targets.insert("ap-southeast-1", world.best_endpoint(witness, 0.2).unwrap().0);
             let after = world.routed(&targets).unwrap();
-            let (was, is) = (world.regret(&before, 0.2).unwrap(), world.regret(&after, 0.2).unwrap());
+            let (was, is) =
+                (world.regret(&before, 0.2).unwrap(), world.regret(&after, 0.2).unwrap());
             let harmed = world.harmed_share(&before, &after, 0.2, 5.0).unwrap();
             let moved: f64 = (world.clients().iter().zip(before.iter().zip(&after)))
                 .filter(|(_, (b, a))| b != a)
