@@ -51,7 +51,7 @@ impl Ground {
         let (stop, stopped) = watch::channel(false);
         let timer = Timer::start().map_err(server("timer"))?;
         let authority = Authority::new(crate::clock::calendar())?;
-        let endpoints = Endpoints::start(&world, &authority, &timer, &stopped).await?;
+        let endpoints = Endpoints::start(&world, &authority, &timer, &stopped)?;
         let wan = Wan::start(Arc::clone(&world), names, timer, stopped.clone())
             .await
             .map_err(server("WAN"))?;

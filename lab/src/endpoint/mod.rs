@@ -98,7 +98,7 @@ pub struct Endpoints {
 
 impl Endpoints {
     /// Starts the endpoints of a world until `stop` changes.
-    pub(crate) async fn start(
+    pub(crate) fn start(
         world: &World,
         authority: &Authority,
         timer: &Timer,
