@@ -1,7 +1,7 @@
 //! API Gateway's control plane: custom domains and APIs, read only, in its v1 and v2 forms.
 //!
-//! One address serves every Region; the Region is read from the credential scope of the SigV4 signature, which
-//! is not checked otherwise. Field names are those of botocore's models.
+//! One address serves every Region; the Region is read from the credential scope of the request's
+//! signature, which is not checked otherwise. Field names are those of botocore's models.
 
 use bytes::Bytes;
 use http_body_util::Full;

@@ -17,6 +17,11 @@ pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
+/// The calendar, for the validity of certificates alone.
+pub(crate) fn calendar() -> jiff::Timestamp {
+    jiff::Timestamp::now()
+}
+
 /// Milliseconds as a duration; negative and absurd ones are zero.
 pub(crate) fn millis(ms: f64) -> Duration {
     Duration::try_from_secs_f64(ms / 1000.0).unwrap_or_default()

@@ -18,7 +18,7 @@ use tokio::task::{JoinHandle, JoinSet};
 /// Connections of one API at a time; more wait in the kernel's queue.
 const CONNECTIONS_MAX: usize = 256;
 /// How long a connection may stay silent.
-const IDLE: Duration = Duration::from_secs(120);
+const IDLE: Duration = Duration::from_mins(2);
 
 /// What an API answers.
 pub(crate) type Handler = dyn Fn(&Request<Incoming>) -> Response<Full<Bytes>> + Send + Sync;

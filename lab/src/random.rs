@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 use sha2::{Digest, Sha256};
 
-/// The stream of `purpose`, number `index`, under `seed`: ChaCha8 keyed by SHA-256 of the three.
+/// The stream of `purpose`, number `index`, under `seed`: `ChaCha8` keyed by SHA-256 of the three.
 #[must_use]
 pub fn stream(seed: u64, purpose: &str, index: u64) -> ChaCha8Rng {
     let mut hash = Sha256::new();

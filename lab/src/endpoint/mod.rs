@@ -98,7 +98,7 @@ pub struct Endpoints {
 
 impl Endpoints {
     /// Starts the endpoints of a world until `stop` changes.
-    pub(crate) async fn start(
+    pub(crate) fn start(
         world: &World,
         authority: &Authority,
         timer: &Timer,
@@ -238,6 +238,10 @@ impl Server {
         let (mut faults, acceptor) = (self.faults.clone(), self.acceptor.clone());
         let responder = Arc::clone(&self.responder);
         async move {
+            if faults.borrow().connections == ConnectionFault::Reset {
+                // After the first bytes, so that it is the handshake that is cut and not the connect.
+                let _ = tokio::time::timeout(HANDSHAKE, stream.peek(&mut [0])).await;
+            }
             let reset = Arc::new(AtomicBool::new(false));
             let stream = Cuttable { stream, reset: Arc::clone(&reset) };
             let serving = connection(stream, acceptor, responder, faults.clone());

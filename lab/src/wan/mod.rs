@@ -144,17 +144,19 @@ impl Shared {
     async fn find(&self, place: PlaceId, target: &Target) -> Option<(IpAddr, f64)> {
         let addresses = match target {
             Target::Addr(addr) => vec![*addr],
-            Target::Name(name) => match self.world.resource(name) {
-                Some(known) => known.ipv4.into_iter().map(IpAddr::from).collect(),
-                None => {
-                    let asks = self.world.address_of(place);
-                    let found = patient(async { Ok(self.names.lookup(name, asks).await) }).await;
-                    found.unwrap_or_default()
-                }
-            },
+            Target::Name(name) => self.resolve(place, name).await,
         };
         let endpoint = addresses.iter().find_map(|&addr| self.world.endpoint_at(addr))?;
         Some((endpoint.ipv4.into(), self.world.rtt_ms(place, &endpoint.region)?))
+    }
+
+    /// An AWS name leads to its resource from anywhere; others are asked for as the caller would.
+    async fn resolve(&self, place: PlaceId, name: &str) -> Vec<IpAddr> {
+        if let Some(known) = self.world.resource(name) {
+            return known.ipv4.into_iter().map(IpAddr::from).collect();
+        }
+        let asks = self.world.address_of(place);
+        patient(async { Ok(self.names.lookup(name, asks).await) }).await.unwrap_or_default()
     }
 
     fn way(&self, rtt_ms: f64, number: u64) -> Way {

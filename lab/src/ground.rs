@@ -1,0 +1,111 @@
+//! Everything of the lab that stands on sockets except Route 53: endpoints, WAN, API Gateway, CloudWatch.
+//!
+//! Starts and stops them together. Where names of the hosted zone lead is asked of a [`NameLookup`].
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::ca::{Authority, CaError};
+use crate::clock::Timer;
+use crate::endpoint::{EndpointError, Endpoints, FaultHandle};
+use crate::http::HttpServer;
+use crate::wan::{NameLookup, Wan};
+use crate::world::World;
+use crate::{apigateway, cloudwatch};
+
+/// Ground that could not be laid.
+#[derive(Debug, thiserror::Error)]
+pub enum GroundError {
+    /// Certificates failed.
+    #[error(transparent)]
+    Ca(#[from] CaError),
+    /// Endpoints failed.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// A server on 127.0.0.1 could not start.
+    #[error("the lab's {part} could not start on 127.0.0.1: {cause}")]
+    Server {
+        /// Which.
+        part: &'static str,
+        /// Why.
+        cause: std::io::Error,
+    },
+}
+
+/// The running servers.
+pub struct Ground {
+    stop: watch::Sender<bool>,
+    authority: Authority,
+    endpoints: Endpoints,
+    wan: Wan,
+    apigateway: HttpServer,
+    cloudwatch: HttpServer,
+}
+
+impl Ground {
+    /// Starts everything for a world.
+    pub async fn start(world: Arc<World>, names: Arc<dyn NameLookup>) -> Result<Self, GroundError> {
+        let server = |part| move |cause| GroundError::Server { part, cause };
+        let (stop, stopped) = watch::channel(false);
+        let timer = Timer::start().map_err(server("timer"))?;
+        let authority = Authority::new(crate::clock::calendar())?;
+        let endpoints = Endpoints::start(&world, &authority, &timer, &stopped)?;
+        let wan = Wan::start(Arc::clone(&world), names, timer, stopped.clone())
+            .await
+            .map_err(server("WAN"))?;
+        let gateway = Arc::new(move |request: &_| apigateway::answer(&world, request));
+        let apigateway =
+            HttpServer::start(gateway, stopped.clone()).await.map_err(server("API Gateway"))?;
+        let cloudwatch = HttpServer::start(Arc::new(cloudwatch::answer), stopped)
+            .await
+            .map_err(server("CloudWatch"))?;
+        Ok(Self { stop, authority, endpoints, wan, apigateway, cloudwatch })
+    }
+
+    /// The authority's certificate as PEM.
+    #[must_use]
+    pub fn ca_pem(&self) -> &str {
+        self.authority.pem()
+    }
+
+    /// The port of every endpoint.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.endpoints.port()
+    }
+
+    /// Where the WAN listens.
+    #[must_use]
+    pub fn socks5(&self) -> SocketAddr {
+        self.wan.addr()
+    }
+
+    /// URL of API Gateway's control plane.
+    #[must_use]
+    pub fn apigateway_url(&self) -> String {
+        self.apigateway.url()
+    }
+
+    /// URL of CloudWatch.
+    #[must_use]
+    pub fn cloudwatch_url(&self) -> String {
+        self.cloudwatch.url()
+    }
+
+    /// The faults of the endpoint in a Region.
+    #[must_use]
+    pub fn endpoint_faults(&self, region: &str) -> Option<FaultHandle> {
+        self.endpoints.faults(region)
+    }
+
+    /// Stops everything: open connections are closed.
+    pub async fn shutdown(self) {
+        self.stop.send_replace(true);
+        self.wan.join().await;
+        self.endpoints.join().await;
+        self.apigateway.join().await;
+        self.cloudwatch.join().await;
+    }
+}
