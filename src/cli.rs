@@ -1,0 +1,225 @@
+//! The command lines of both binaries. Shapes and help only.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Finds the fastest endpoint for each user of an API in several AWS Regions, and routes to it.
+#[derive(Debug, Parser)]
+#[command(name = "advisor", version, max_term_width = 100)]
+pub struct Advisor {
+    /// What holds for all commands.
+    #[command(flatten)]
+    pub global: Global,
+    /// The command.
+    #[command(subcommand)]
+    pub command: AdvisorCommand,
+}
+
+/// Measures end-to-end latency, phase by phase.
+#[derive(Debug, Parser)]
+#[command(name = "probe", version, max_term_width = 100)]
+pub struct Probe {
+    /// What holds for all commands.
+    #[command(flatten)]
+    pub global: Global,
+    /// The command.
+    #[command(subcommand)]
+    pub command: ProbeCommand,
+}
+
+/// What holds for all commands.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// The configuration [default: ./nearside.toml, then the user's configuration folder]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where measurements are kept: sqlite:PATH
+    #[arg(long, global = true, value_name = "STORE", default_value = "sqlite:./nearside.sqlite")]
+    pub store: String,
+    /// Print one JSON document on stdout, and nothing else there
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Print no progress and no hints
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+}
+
+/// The advisor's commands.
+#[derive(Debug, Subcommand)]
+pub enum AdvisorCommand {
+    /// Show the whole loop on this machine: measure, advise, apply, verify, roll back
+    Demo(DemoArgs),
+    /// Run the lab, a small AWS on loopback, until interrupted
+    Lab(LabArgs),
+    /// Measure from this machine into the store, as `probe run` does
+    Probe(RunArgs),
+    /// Show what was measured: vantage x endpoint
+    Matrix,
+    /// Show where Route 53 sends each vantage, and what another endpoint would give
+    Regret(RegretArgs),
+    /// Decide, and write the exact record changes to a plan file
+    Plan(PlanArgs),
+    /// Apply a plan file: guarded, atomic, verified
+    Apply(ApplyArgs),
+    /// Restore the records that a plan replaced
+    Rollback(RollbackArgs),
+    /// List what was applied and how it ended
+    History,
+}
+
+/// The probe's commands.
+#[derive(Debug, Subcommand)]
+pub enum ProbeCommand {
+    /// Measure URLs now and show where the time went
+    Once(OnceArgs),
+    /// Measure what the configuration names, until stopped
+    Run(RunArgs),
+}
+
+/// `advisor demo`
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Which world
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// How long to measure, like 42s
+    #[arg(long = "for", value_name = "DURATION", default_value = "42s", value_parser = duration)]
+    pub measure: Duration,
+    /// Where the lab's files, the store, the plans and the report go
+    #[arg(long, value_name = "DIR", default_value = "./nearside-demo")]
+    pub keep: PathBuf,
+}
+
+/// `advisor lab`
+#[derive(Debug, Args)]
+pub struct LabArgs {
+    /// A built-in scenario (demo, calm) or a TOML file
+    #[arg(long, default_value = "demo")]
+    pub scenario: String,
+    /// Which world
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Where the lab's files go
+    #[arg(long, value_name = "DIR", default_value = "./nearside-lab")]
+    pub dir: PathBuf,
+}
+
+/// `probe run`, `advisor probe`
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Measure as this vantage; several may be named [default: all that have a proxy, or the only one]
+    #[arg(long, value_name = "ID")]
+    pub vantage: Vec<String>,
+    /// How long to measure, like 10m [default: until stopped]
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+    pub measure: Option<Duration>,
+}
+
+/// `advisor regret`
+#[derive(Debug, Args)]
+pub struct RegretArgs {
+    /// Install the shadow groups, so that preferred labels are asked and not modelled
+    #[arg(long, conflicts_with = "remove_shadow")]
+    pub install_shadow: bool,
+    /// Remove the shadow groups
+    #[arg(long)]
+    pub remove_shadow: bool,
+    /// Do not ask before writing
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// `advisor plan`
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// Where the plan goes
+    #[arg(long, value_name = "FILE", default_value = "plan.json")]
+    pub out: PathBuf,
+}
+
+/// `advisor apply`
+#[derive(Debug, Args)]
+pub struct ApplyArgs {
+    /// The plan file
+    #[arg(required_unless_present = "resume", conflicts_with = "resume")]
+    pub plan: Option<PathBuf>,
+    /// Go on with the operation that was interrupted
+    #[arg(long)]
+    pub resume: bool,
+    /// Do not ask before writing
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// `advisor rollback`
+#[derive(Debug, Args)]
+pub struct RollbackArgs {
+    /// The id of the plan to take back [default: the newest that stands]
+    pub id: Option<String>,
+    /// Do not ask before writing
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// `probe once`
+#[derive(Debug, Args)]
+pub struct OnceArgs {
+    /// What to measure
+    #[arg(required = true, value_name = "URL")]
+    pub urls: Vec<String>,
+    /// Samples of each URL
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub count: u32,
+    /// Milliseconds between due times; 0 sends each as the last one ends
+    #[arg(long, value_name = "MS", default_value_t = 1_000)]
+    pub interval: u64,
+    /// How much of the way is reused
+    #[arg(long, value_enum, default_value_t = ConnectionArg::Cold)]
+    pub connection: ConnectionArg,
+    /// The HTTP version
+    #[arg(long, value_parser = ["1.1", "2"], default_value = "1.1")]
+    pub http: String,
+    /// Connect to another host than the URL's
+    #[arg(long, value_name = "HOST:PORT")]
+    pub connect_to: Option<String>,
+    /// A SOCKS5 proxy: socks5://USER:PASSWORD@HOST:PORT, or socks5h for names resolved there
+    #[arg(long, value_name = "URL")]
+    pub proxy: Option<String>,
+    /// More roots of trust, in PEM
+    #[arg(long, value_name = "FILE")]
+    pub cacert: Option<PathBuf>,
+    /// Take any certificate
+    #[arg(long)]
+    pub insecure: bool,
+    /// The longest that one sample may take, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=59_000))]
+    pub timeout: u64,
+}
+
+/// A connection series.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ConnectionArg {
+    /// New TCP and full TLS
+    Cold,
+    /// New TCP, TLS ticket
+    Resumed,
+    /// Kept alive
+    Warm,
+}
+
+impl From<ConnectionArg> for probe::sample::Connection {
+    fn from(connection: ConnectionArg) -> Self {
+        match connection {
+            ConnectionArg::Cold => Self::Cold,
+            ConnectionArg::Resumed => Self::Resumed,
+            ConnectionArg::Warm => Self::Warm,
+        }
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    probe::config::parse_duration(text)
+        .ok_or_else(|| format!("'{text}' is no duration: write a whole number and ms, s, m, h or d"))
+}

@@ -1,0 +1,215 @@
+//! `advisor apply`, `advisor rollback`, `advisor history`, and the way every write takes.
+
+use std::path::Path;
+
+use advisor::apply::{difference_since, Applier, Outcome, Patience};
+use advisor::guard::{guard, Situation};
+use advisor::journal::{Ending, Operation};
+use advisor::observe::Observer;
+use advisor::answers::Answers as _;
+use advisor::plan::{Intent, Plan};
+use advisor::settings;
+use advisor::survey::ZoneView;
+use advisor::zone::Zone as _;
+use aws::Route53Zone;
+use probe::clock::SystemClock;
+use serde_json::json;
+
+use crate::cli::{ApplyArgs, RollbackArgs};
+use crate::failure::{Exit, Failure};
+use crate::setup::Setup;
+use crate::show;
+use crate::terminal::Terminal;
+
+/// `advisor apply PLAN`, `advisor apply --resume`
+pub async fn apply(setup: &Setup, terminal: Terminal, args: &ApplyArgs) -> Result<(), Failure> {
+    let outcome = match &args.plan {
+        Some(path) => {
+            let plan = read_plan(path)?;
+            if plan.is_empty() {
+                return terminal.result("nothing to do\n", &json!({"applied": null}));
+            }
+            Writer::open(setup, terminal).await?.write(plan, args.yes).await?
+        }
+        None => Writer::open(setup, terminal).await?.resume().await?,
+    };
+    terminal.result(&show::outcome_text(&outcome), &show::outcome_json(&outcome))
+}
+
+/// `advisor rollback [ID]`
+pub async fn rollback(setup: &Setup, terminal: Terminal, args: &RollbackArgs) -> Result<(), Failure> {
+    let writer = Writer::open(setup, terminal).await?;
+    match writer.rollback(args.id.as_deref(), args.yes).await? {
+        Some(outcome) => terminal.result(&show::outcome_text(&outcome), &show::outcome_json(&outcome)),
+        None => terminal.result("nothing to roll back\n", &json!({"rolled_back": null})),
+    }
+}
+
+/// `advisor history`
+pub fn history(setup: &Setup, terminal: Terminal) -> Result<(), Failure> {
+    let operations = setup.operations()?;
+    terminal.result(&show::history_text(&operations), &show::history_json(&operations))
+}
+
+/// Reads a plan file. One that is missing, edited or of another version is unusable.
+pub fn read_plan(path: &Path) -> Result<Plan, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|cause| {
+        Failure::new(Exit::Usage, format!("cannot read plan {}: {cause}", path.display()))
+            .hint("`advisor plan` writes one")
+    })?;
+    Plan::from_json(&text).map_err(|error| {
+        let failure = Failure::from(error);
+        Failure { message: format!("plan {}: {}", path.display(), failure.message), ..failure }
+    })
+}
+
+/// The way every write takes: prove, guard, ask, apply, verify, and take back what misleads.
+pub struct Writer<'a> {
+    setup: &'a Setup,
+    terminal: Terminal,
+    zone: Route53Zone,
+    observer: Observer,
+    patience: Patience,
+}
+
+impl<'a> Writer<'a> {
+    /// Finds the zone and its name servers.
+    pub async fn open(setup: &'a Setup, terminal: Terminal) -> Result<Self, Failure> {
+        let zone = setup.zone().await?;
+        let observer = setup.observer(&zone).await?;
+        Ok(Self { setup, terminal, zone, observer, patience: Patience::default() })
+    }
+
+    fn applier(&self) -> Result<Applier<'_, Route53Zone, Observer, SystemClock>, Failure> {
+        Ok(Applier {
+            zone: &self.zone,
+            answers: &self.observer,
+            clock: self.setup.clock.as_ref(),
+            journal: self.setup.journal()?,
+            patience: self.patience,
+        })
+    }
+
+    /// Applies a plan. One that is verified and misleads clients is taken back at once.
+    pub async fn write(&self, plan: Plan, yes: bool) -> Result<Outcome, Failure> {
+        let mut applier = self.applier()?;
+        let cleared = self.clear(plan.clone()).await?;
+        self.terminal.say(&show::plan_text(&plan));
+        self.terminal.say(&format!("Route 53 at {}", self.zone.facts().api));
+        self.terminal.confirm(&format!("Apply plan {} to {}?", plan.id(), plan.service), yes)?;
+        // Whoever was asked may have taken a while: what was proven must be fresh.
+        let cleared = if yes { cleared } else { self.clear(plan).await? };
+        let outcome = applier.apply(&cleared).await?;
+        drop(applier);
+        self.settle(outcome).await
+    }
+
+    /// Goes on with an interrupted operation.
+    pub async fn resume(&self) -> Result<Outcome, Failure> {
+        let outcome = self.applier()?.resume().await?;
+        self.settle(outcome).await
+    }
+
+    /// Takes a plan back. `None` where nothing stands.
+    pub async fn rollback(&self, id: Option<&str>, yes: bool) -> Result<Option<Outcome>, Failure> {
+        let mut applier = self.applier()?;
+        applier.settle().await?;
+        let operations = applier.journal.operations().to_vec();
+        drop(applier);
+        let Some(operation) = standing(&operations, id)? else { return Ok(None) };
+        let view = ZoneView::read(&self.zone, &self.setup.config).await?;
+        if let Some(difference) = difference_since(operation, &view.records) {
+            let message = format!(
+                "the zone is not as plan {} left it: {difference}",
+                operation.plan.id()
+            );
+            return Err(Failure::new(Exit::Drift, message)
+                .hint("somebody changed it since: restore by hand what `advisor history --json` shows"));
+        }
+        let plan = view.ground(self.setup.now_ms()).rollback(&operation.plan);
+        let mut applier = self.applier()?;
+        let cleared = self.clear(plan.clone()).await?;
+        self.terminal.say(&show::plan_text(&plan));
+        self.terminal.confirm(&format!("Take plan {} back?", operation.plan.id()), yes)?;
+        let outcome = applier.apply(&cleared).await?;
+        match &outcome.ending {
+            Ending::Applied => Ok(Some(outcome)),
+            Ending::Unverified(cause) | Ending::Abandoned(cause) => {
+                Err(Failure::new(Exit::Failed, format!("rolled back, and not verified: {cause}")))
+            }
+        }
+    }
+
+    /// Asks the plan's targets and lets the guards judge.
+    async fn clear(&self, plan: Plan) -> Result<advisor::guard::Cleared<Plan>, Failure> {
+        let service = settings::service(&self.setup.config)?;
+        let records = self.zone.record_sets(&service).await?;
+        let mut targets: Vec<String> = plan.labels.values().cloned().collect();
+        targets.sort();
+        targets.dedup();
+        let proves = plan.intent == Intent::Route;
+        let proofs = if proves { self.observer.prove(&targets).await } else { Vec::new() };
+        let situation = Situation {
+            now_ms: self.setup.now_ms(),
+            zone_id: &self.zone.facts().id,
+            records: &records,
+            proofs: &proofs,
+        };
+        Ok(guard(plan, &settings::guard_rule(&self.setup.config)?, &situation)?)
+    }
+
+    async fn settle(&self, outcome: Outcome) -> Result<Outcome, Failure> {
+        let (Ending::Unverified(cause), Some(verification)) =
+            (&outcome.ending, &outcome.verification)
+        else {
+            return Ok(outcome);
+        };
+        if !verification.misleads_clients() {
+            let message = format!("applied, and the zone is not as planned: {cause}");
+            return Err(Failure::new(Exit::Drift, message)
+                .hint("somebody else writes to this zone; `advisor rollback` takes the plan back"));
+        }
+        self.terminal.say(&format!("not as planned: {cause}; taking it back"));
+        self.rollback_boxed().await?;
+        Err(Failure::new(Exit::Reverted, format!("applied, and taken back: {cause}"))
+            .hint("the zone is as it was before; the journal keeps the whole story"))
+    }
+
+    /// `settle` and `rollback` call each other's futures at most once, which the types cannot see.
+    fn rollback_boxed(
+        &self,
+    ) -> std::pin::Pin<Box<dyn Future<Output = Result<Option<Outcome>, Failure>> + '_>> {
+        Box::pin(self.rollback(None, true))
+    }
+}
+
+/// The newest operation that stands and was not taken back, and that `id` names if it is given.
+fn standing<'a>(
+    operations: &'a [Operation],
+    id: Option<&str>,
+) -> Result<Option<&'a Operation>, Failure> {
+    let undone: Vec<&String> = operations
+        .iter()
+        .filter(|operation| operation.is_in_place())
+        .filter_map(|operation| match &operation.plan.intent {
+            Intent::Rollback(id) => Some(id),
+            _ => None,
+        })
+        .collect();
+    let stands = |operation: &&Operation| {
+        operation.is_in_place()
+            && !matches!(operation.plan.intent, Intent::Rollback(_))
+            && !undone.contains(&&operation.plan.id())
+    };
+    let newest = operations.iter().rev().find(stands);
+    match (newest, id) {
+        (Some(newest), Some(id)) if newest.plan.id() != id => {
+            let message = format!("plan {id} is not the newest that stands ({})", newest.plan.id());
+            Err(Failure::new(Exit::Refused, message).hint("take back the newer one first"))
+        }
+        (None, Some(id)) => {
+            Err(Failure::new(Exit::Refused, format!("plan {id} does not stand")))
+        }
+        (newest, _) => Ok(newest),
+    }
+}

@@ -1,0 +1,37 @@
+//! `advisor matrix`: what was measured, vantage x endpoint.
+
+use probe::store::Store;
+
+use crate::failure::{Exit, Failure};
+use crate::setup::Setup;
+use crate::show::matrix::MatrixView;
+use crate::terminal::Terminal;
+
+/// How far back the merged percentiles look: the span of the evidence.
+fn span_ms(setup: &Setup) -> i64 {
+    let evidence = &setup.config.evidence;
+    let slots = advisor::evidence::EvidenceRule::slots(evidence.blocks);
+    advisor::settings::millis(evidence.block) * i64::from(slots)
+}
+
+/// Prints the matrix.
+pub async fn run(setup: &Setup, terminal: Terminal) -> Result<(), Failure> {
+    let view = read(setup).await?;
+    terminal.result(&view.text(), &view.json())
+}
+
+/// Reads the matrix and the merged percentiles of the same span.
+pub async fn read(setup: &Setup) -> Result<MatrixView, Failure> {
+    let failure = |error: String| {
+        Failure::new(Exit::Failed, error).hint("run `advisor probe` first, or name the store with --store")
+    };
+    let now_ms = setup.now_ms();
+    let matrix = advisor::survey::read_matrix(&setup.source(), &setup.config, now_ms)
+        .await
+        .map_err(|error| failure(error.to_string()))?;
+    let store = Store::open_existing(&setup.store).map_err(|error| failure(error.to_string()))?;
+    let merged = store
+        .merged(now_ms - span_ms(setup), now_ms)
+        .map_err(|error| failure(error.to_string()))?;
+    Ok(MatrixView::new(&setup.config, &matrix, &merged, now_ms))
+}

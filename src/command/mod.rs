@@ -1,0 +1,9 @@
+//! One module a command: wire, call, print. Deciding lives in the crates.
+
+pub mod apply;
+pub mod lab;
+pub mod matrix;
+pub mod once;
+pub mod plan;
+pub mod regret;
+pub mod run;

@@ -1,0 +1,47 @@
+//! `advisor regret`: where Route 53 sends each vantage, and what another endpoint would give.
+
+use advisor::survey::{Survey, ZoneView};
+
+use crate::cli::RegretArgs;
+use crate::command::apply::Writer;
+use crate::failure::Failure;
+use crate::setup::Setup;
+use crate::show;
+use crate::terminal::Terminal;
+
+/// Prints the regret, or writes the shadow groups through a plan of their own.
+pub async fn run(setup: &Setup, terminal: Terminal, args: &RegretArgs) -> Result<(), Failure> {
+    if args.install_shadow || args.remove_shadow {
+        return shadow(setup, terminal, args).await;
+    }
+    let survey = survey(setup).await?;
+    let advice = survey.advise(&setup.config);
+    let view = show::regret::RegretView::new(&survey, &advice, &setup.config);
+    terminal.result(&view.text(), &view.json())
+}
+
+/// Gathers everything that deciding needs.
+pub async fn survey(setup: &Setup) -> Result<Survey, Failure> {
+    let zone = setup.zone().await?;
+    let observer = setup.observer(&zone).await?;
+    let operations = setup.operations()?;
+    let seams = (&zone, &setup.source(), &observer);
+    Ok(Survey::make(seams, &setup.config, &operations, setup.now_ms()).await?)
+}
+
+async fn shadow(setup: &Setup, terminal: Terminal, args: &RegretArgs) -> Result<(), Failure> {
+    let zone = setup.zone().await?;
+    let view = ZoneView::read(&zone, &setup.config).await?;
+    let ground = view.ground(setup.now_ms());
+    let plan = if args.remove_shadow {
+        ground.remove_shadow()
+    } else {
+        let live = view.live().map_err(advisor::survey::SurveyError::from)?;
+        ground.install_shadow(&live)
+    };
+    if plan.is_empty() {
+        return terminal.result("nothing to do\n", &serde_json::json!({"applied": null}));
+    }
+    let outcome = Writer::open(setup, terminal).await?.write(plan, args.yes).await?;
+    terminal.result(&show::outcome_text(&outcome), &show::outcome_json(&outcome))
+}

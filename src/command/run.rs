@@ -1,0 +1,90 @@
+//! `probe run` and `advisor probe`: measure what the configuration names, until stopped.
+
+use std::sync::Arc;
+
+use probe::agent::{self, Options, Summary};
+use probe::clock::Clock;
+use probe::config::Config;
+use probe::store::{Grid, Store};
+
+use crate::cli::RunArgs;
+use crate::command::lab::shutdown_signal;
+use crate::failure::{Exit, Failure};
+use crate::setup::Setup;
+use crate::show;
+use crate::terminal::Terminal;
+
+/// Measures into the store.
+pub async fn run(setup: &Setup, terminal: Terminal, args: &RunArgs) -> Result<(), Failure> {
+    let vantages = vantages(&setup.config, &args.vantage)?;
+    terminal.say(&format!(
+        "measuring {} endpoints and {} targets from {} into {}",
+        setup.config.endpoints.len(),
+        setup.config.targets.len(),
+        vantages.join(", "),
+        setup.store.display()
+    ));
+    let options = Options { vantages, until: args.measure, ..Options::default() };
+    let stop = async {
+        // Without a way to listen for signals the agent runs until its time is over.
+        if shutdown_signal().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    let summary = measure(setup, options, stop).await?;
+    terminal.result(&show::summary_text(&summary), &show::summary_json(&summary))?;
+    match &summary.write_error {
+        Some(cause) if summary.windows_lost > 0 => Err(Failure::new(
+            Exit::Failed,
+            format!("{} windows could not be written: {cause}", summary.windows_lost),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Runs the agent over the embedded store.
+pub async fn measure(
+    setup: &Setup,
+    options: Options,
+    stop: impl Future<Output = ()> + Send,
+) -> Result<Summary, Failure> {
+    let store = open_store(setup)?;
+    let clock = Arc::clone(&setup.clock) as Arc<dyn Clock>;
+    agent::run(&setup.config, store, options, clock, stop)
+        .await
+        .map_err(|error| Failure::new(Exit::Usage, error))
+}
+
+fn open_store(setup: &Setup) -> Result<Store, Failure> {
+    let failure = |error: probe::store::StoreError| {
+        let failure = Failure::new(Exit::Failed, &error);
+        match error.hint() {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    };
+    let mut store = Store::open(&setup.store).map_err(failure)?;
+    store.set_grid(Grid::of(&setup.config.evidence)).map_err(failure)?;
+    Ok(store)
+}
+
+/// The vantages asked for; without any, the only one, or all that measure through a proxy.
+fn vantages(config: &Config, asked: &[String]) -> Result<Vec<String>, Failure> {
+    if !asked.is_empty() {
+        return Ok(asked.to_vec());
+    }
+    let ids = |through_proxy: bool| -> Vec<String> {
+        config
+            .vantages
+            .iter()
+            .filter(|vantage| vantage.proxy.is_some() || !through_proxy)
+            .map(|vantage| vantage.id.clone())
+            .collect()
+    };
+    let (all, proxied) = (ids(false), ids(true));
+    if all.len() == 1 || proxied.len() == all.len() && !all.is_empty() {
+        return Ok(all);
+    }
+    let message = format!("the configuration names {} vantages, and this machine is one place", all.len());
+    Err(Failure::new(Exit::Usage, message).hint("say which with --vantage"))
+}

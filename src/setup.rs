@@ -1,0 +1,143 @@
+//! From the command line and the environment to what commands work with.
+//!
+//! The one place that reads the environment and the configuration file.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use advisor::journal::{Journal, Operation};
+use advisor::observe::Observer;
+use advisor::settings;
+use advisor::source::StoreSource;
+use advisor::zone::Zone;
+use aws::{Access, Route53Zone};
+use probe::clock::{Clock, SystemClock};
+use probe::config::{Config, Flags, DEFAULTS};
+
+use crate::cli::Global;
+use crate::failure::{Exit, Failure};
+
+/// What commands work with.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// The configuration.
+    pub config: Config,
+    /// The embedded store.
+    pub store: PathBuf,
+    /// How to reach Route 53.
+    pub access: Access,
+    /// The machine's clock.
+    pub clock: Arc<SystemClock>,
+}
+
+impl Setup {
+    /// Reads the configuration that the command line names.
+    pub fn read(global: &Global) -> Result<Self, Failure> {
+        let environment = environment();
+        let path = config_path(global, &environment)?;
+        Ok(Self {
+            config: read_config(&path, &environment)?,
+            store: store_path(&global.store)?,
+            access: Access::default(),
+            clock: Arc::new(SystemClock),
+        })
+    }
+
+    /// The apply journal: it stands beside the store, whichever is used.
+    #[must_use]
+    pub fn journal_path(&self) -> PathBuf {
+        self.store.with_extension("journal")
+    }
+
+    /// The journal, locked.
+    pub fn journal(&self) -> Result<Journal, Failure> {
+        Ok(Journal::open(&self.journal_path())?)
+    }
+
+    /// What the journal tells.
+    pub fn operations(&self) -> Result<Vec<Operation>, Failure> {
+        Ok(Journal::read(&self.journal_path())?)
+    }
+
+    /// The measurements.
+    #[must_use]
+    pub fn source(&self) -> StoreSource {
+        StoreSource::new(&self.store)
+    }
+
+    /// The hosted zone.
+    pub async fn zone(&self) -> Result<Route53Zone, Failure> {
+        Ok(Route53Zone::open(&self.config.zone, &self.access).await?)
+    }
+
+    /// What clients of the zone see.
+    pub async fn observer(&self, zone: &Route53Zone) -> Result<Observer, Failure> {
+        let service = settings::service(&self.config)?;
+        let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as Arc<dyn Clock>;
+        Ok(Observer::new(&self.config, service, &zone.facts().name_servers, clock).await?)
+    }
+
+    /// Wall time, milliseconds since the epoch.
+    #[must_use]
+    pub fn now_ms(&self) -> i64 {
+        self.clock.wall_ms()
+    }
+}
+
+/// The environment, read once. Variables that are not text are left out.
+#[must_use]
+pub fn environment() -> BTreeMap<String, String> {
+    std::env::vars_os()
+        .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
+/// Reads a configuration file with the layers under and over it.
+pub fn read_config(
+    path: &Path,
+    environment: &BTreeMap<String, String>,
+) -> Result<Config, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|cause| {
+        Failure::new(Exit::Usage, format!("cannot read configuration {}: {cause}", path.display()))
+            .hint("write a nearside.toml, or name one with --config")
+    })?;
+    probe::config::build(DEFAULTS, &text, environment, &Flags::default()).map_err(|error| {
+        Failure::new(Exit::Usage, format!("{}: {error}", path.display()))
+            .hint("docs/configuration.md lists every key with its bounds")
+    })
+}
+
+fn config_path(
+    global: &Global,
+    environment: &BTreeMap<String, String>,
+) -> Result<PathBuf, Failure> {
+    if let Some(path) = &global.config {
+        return Ok(path.clone());
+    }
+    let here = PathBuf::from("nearside.toml");
+    if here.exists() {
+        return Ok(here);
+    }
+    let folder = environment.get("XDG_CONFIG_HOME").map(PathBuf::from).or_else(|| {
+        environment.get("HOME").map(|home| Path::new(home).join(".config"))
+    });
+    let of_user = folder.map(|folder| folder.join("nearside").join("nearside.toml"));
+    of_user.filter(|path| path.exists()).ok_or_else(|| {
+        Failure::new(Exit::Usage, "there is no nearside.toml here, nor in the user's configuration folder")
+            .hint("name one with --config, or try `advisor demo`, which needs none")
+    })
+}
+
+fn store_path(store: &str) -> Result<PathBuf, Failure> {
+    match store.split_once(':') {
+        Some(("sqlite", path)) if !path.is_empty() => Ok(PathBuf::from(path)),
+        Some(("cloudwatch", _)) => Err(Failure::new(
+            Exit::Usage,
+            format!("--store {store}: CloudWatch is not built yet"),
+        )
+        .hint("use sqlite:PATH")),
+        _ => Err(Failure::new(Exit::Usage, format!("--store {store}: not a store"))
+            .hint("write sqlite:PATH")),
+    }
+}
