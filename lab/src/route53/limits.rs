@@ -29,7 +29,7 @@ pub const PROTECTION_BATCH_MAX: usize = 100;
 pub const PROTECTIONS_MAX: usize = 1_000;
 /// Record sets of one page.
 pub const RECORDS_PAGE: usize = 300;
-/// Zones, health checks and protections of one page.
+/// Zones and health checks of one page.
 pub const PAGE: usize = 100;
 /// Tags of one resource. The request takes 10; AWS keeps up to 50.
 pub const TAGS_MAX: usize = 50;

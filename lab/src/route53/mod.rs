@@ -2,8 +2,12 @@
 //! `validate`, `state` and `answer`; `api`, `dns` and `health::checker` are the shell around them.
 //! It shares no code with what it judges.
 
+pub mod answer;
+mod api;
 pub mod cidr;
+mod dns;
 pub mod error;
+pub mod faults;
 pub mod health;
 pub mod ids;
 pub mod limits;
@@ -13,11 +17,14 @@ pub mod name;
 pub mod operation;
 pub mod records;
 pub mod regions;
+mod server;
 pub mod state;
 pub mod validate;
 pub mod value;
 pub mod xml;
 pub mod zone;
+
+pub use server::{Options, Route53, StartError};
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

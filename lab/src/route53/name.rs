@@ -77,6 +77,7 @@ impl Name {
     }
 
     /// The labels in stored (escaped) form, leftmost first; none for the root.
+    #[must_use]
     pub fn labels(&self) -> impl DoubleEndedIterator<Item = &str> {
         self.bare().split('.').filter(|label| !label.is_empty())
     }

@@ -79,7 +79,11 @@ impl Records {
     }
 
     /// The sets of a name and type, by set identifier.
-    pub fn group(&self, name: &Name, kind: RrType) -> impl Iterator<Item = &Arc<RecordSet>> {
+    pub fn group<'a>(
+        &'a self,
+        name: &Name,
+        kind: RrType,
+    ) -> impl Iterator<Item = &'a Arc<RecordSet>> + use<'a> {
         let from = Key::new(name, kind, None);
         let kind = from.kind;
         let wanted = from.name.clone();
@@ -90,7 +94,7 @@ impl Records {
     }
 
     /// The sets of a name, of all types.
-    pub fn at(&self, name: &Name) -> impl Iterator<Item = &Arc<RecordSet>> {
+    pub fn at<'a>(&'a self, name: &Name) -> impl Iterator<Item = &'a Arc<RecordSet>> + use<'a> {
         let from = Key { name: name.sort_key(), kind: "", set_identifier: None };
         let wanted = from.name.clone();
         self.0.range(from..).take_while(move |(key, _)| key.name == wanted).map(|(_, set)| set)

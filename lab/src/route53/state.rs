@@ -269,13 +269,11 @@ impl State {
 
     /// The state of a change.
     pub fn get_change(&self, id: &str, now: Duration) -> Result<ChangeInfo, ApiError> {
-        match self.changes.get(id) {
-            Some(submitted) => Ok(info(id, submitted, now)),
-            None => {
-                let text = format!("Could not find resource with ID: {id}");
-                Err(ApiError::new(Code::NoSuchChange, text))
-            }
-        }
+        let Some(submitted) = self.changes.get(id) else {
+            let text = format!("Could not find resource with ID: {id}");
+            return Err(ApiError::new(Code::NoSuchChange, text));
+        };
+        Ok(info(id, submitted, now))
     }
 
     /// Creates a health check, or finds the one of the same reference and settings; `true` if new.

@@ -153,7 +153,7 @@ impl HealthCheck {
 /// All health checks, and the alarms they follow.
 #[derive(Debug, Clone, Default)]
 pub struct Checks {
-    checks: BTreeMap<String, HealthCheck>,
+    by_id: BTreeMap<String, HealthCheck>,
     ids: BTreeSet<String>,
     alarms: BTreeMap<(String, String), Alarm>,
 }
@@ -162,24 +162,24 @@ impl Checks {
     /// Adds a check.
     pub fn add(&mut self, check: HealthCheck) {
         self.ids.insert(check.id.clone());
-        self.checks.insert(check.id.clone(), check);
+        self.by_id.insert(check.id.clone(), check);
     }
 
     /// Removes a check; `false` if there is none.
     pub fn remove(&mut self, id: &str) -> bool {
         self.ids.remove(id);
-        self.checks.remove(id).is_some()
+        self.by_id.remove(id).is_some()
     }
 
     /// The check of an id.
     #[must_use]
     pub fn get(&self, id: &str) -> Option<&HealthCheck> {
-        self.checks.get(id)
+        self.by_id.get(id)
     }
 
     /// The check of an id, to be changed.
     pub fn get_mut(&mut self, id: &str) -> Option<&mut HealthCheck> {
-        self.checks.get_mut(id)
+        self.by_id.get_mut(id)
     }
 
     /// All ids.
@@ -190,7 +190,7 @@ impl Checks {
 
     /// All checks by id.
     pub fn iter(&self) -> impl Iterator<Item = &HealthCheck> {
-        self.checks.values()
+        self.by_id.values()
     }
 
     /// Takes the checks whose request is due; their next one is due after `interval`.
@@ -200,7 +200,7 @@ impl Checks {
         interval: impl Fn(&Config) -> Duration,
     ) -> Vec<(String, Config)> {
         let mut due = Vec::new();
-        for check in self.checks.values_mut() {
+        for check in self.by_id.values_mut() {
             let works = check.config.kind.has_endpoint() && !check.config.disabled;
             if works && check.due <= now {
                 check.due = now + interval(&check.config);
@@ -212,7 +212,7 @@ impl Checks {
 
     /// Records what the checkers of `regions` found. A check that is gone is left alone.
     pub fn observe(&mut self, id: &str, regions: &[&str], outcome: &Outcome, now: Duration) {
-        let Some(check) = self.checks.get_mut(id) else { return };
+        let Some(check) = self.by_id.get_mut(id) else { return };
         let threshold = check.config.failure_threshold;
         for (region, checker) in &mut check.checkers {
             if regions.contains(region) {
@@ -248,7 +248,7 @@ impl Checks {
     }
 
     fn healthy_at_depth(&self, id: &str, depth: usize) -> bool {
-        let Some(check) = self.checks.get(id) else { return true };
+        let Some(check) = self.by_id.get(id) else { return true };
         let config = &check.config;
         if depth >= DEPTH_MAX {
             return true;

@@ -140,7 +140,7 @@ impl<'a> Working<'a> {
                 ));
             }
             Action::Create | Action::Upsert => {
-                self.check_content(set)?;
+                check_content(set)?;
                 group::check(self.context, &self.records, set)?;
                 self.check_alias(at, set)?;
                 self.records.put(set.clone());
@@ -224,43 +224,43 @@ impl<'a> Working<'a> {
         }
         self.check_not_targeted(at, set)
     }
+}
 
-    /// Values of the right syntax, no duplicates, not too many.
-    fn check_content(&self, set: &RecordSet) -> Result<(), Failures> {
-        let Data::Records { values, .. } = &set.data else { return Ok(()) };
-        if values.len() > limits::VALUES_MAX {
+/// Values of the right syntax, no duplicates, not too many.
+fn check_content(set: &RecordSet) -> Result<(), Failures> {
+    let Data::Records { values, .. } = &set.data else { return Ok(()) };
+    if values.len() > limits::VALUES_MAX {
+        // Unverified text.
+        return fail(format!(
+            "Exceeded limit on number of values for {}, type {}: {} of at most {}",
+            set.name,
+            set.kind,
+            values.len(),
+            limits::VALUES_MAX
+        ));
+    }
+    let problems: Vec<String> = values
+        .iter()
+        .filter_map(|text| value::encode(set.kind, text).err())
+        .map(|error| format!("FATAL problem: {error}"))
+        .collect();
+    if !problems.is_empty() {
+        return fail(format!("Invalid Resource Record: '{}'", problems.join(", ")));
+    }
+    let mut seen = BTreeSet::new();
+    if let Some(twice) = values.iter().find(|value| !seen.insert(*value)) {
+        // Unverified text.
+        return fail(format!("Duplicate Resource Record: '{twice}'"));
+    }
+    match set.kind {
+        RrType::Cname | RrType::Soa if values.len() > 1 => {
             // Unverified text.
-            return fail(format!(
-                "Exceeded limit on number of values for {}, type {}: {} of at most {}",
-                set.name,
-                set.kind,
-                values.len(),
-                limits::VALUES_MAX
-            ));
+            fail(format!(
+                "RRSet of type {} with DNS name {} must have exactly one value",
+                set.kind, set.name
+            ))
         }
-        let problems: Vec<String> = values
-            .iter()
-            .filter_map(|text| value::encode(set.kind, text).err())
-            .map(|error| format!("FATAL problem: {error}"))
-            .collect();
-        if !problems.is_empty() {
-            return fail(format!("Invalid Resource Record: '{}'", problems.join(", ")));
-        }
-        let mut seen = BTreeSet::new();
-        if let Some(twice) = values.iter().find(|value| !seen.insert(*value)) {
-            // Unverified text.
-            return fail(format!("Duplicate Resource Record: '{twice}'"));
-        }
-        match set.kind {
-            RrType::Cname | RrType::Soa if values.len() > 1 => {
-                // Unverified text.
-                fail(format!(
-                    "RRSet of type {} with DNS name {} must have exactly one value",
-                    set.kind, set.name
-                ))
-            }
-            _ => Ok(()),
-        }
+        _ => Ok(()),
     }
 }
 
