@@ -1,6 +1,8 @@
 //! How hard the world is: an ideal observer of the vantages, who knows true costs, repoints labels by the
 //! witness rule, and the clients, whom nothing measured, are judged.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops where it stands")]
+
 use std::collections::BTreeMap;
 
 use lab::scenario::Scenario;

@@ -1,5 +1,7 @@
 //! The WAN, the endpoints and the gateway on real sockets: timing, order, faults, headers.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops where it stands")]
+
 mod support;
 
 use std::net::IpAddr;
@@ -35,7 +37,7 @@ async fn connect_takes_one_round_trip_and_an_answer_one_more() {
         for _ in 0..3 {
             let start = now();
             let socks = Socks::connect(stage.ground.socks5(), user, "").await.unwrap();
-            let stream = socks.to_name(&endpoint.dns_name, stage.ground.port()).await.unwrap();
+            let stream = socks.reach_name(&endpoint.dns_name, stage.ground.port()).await.unwrap();
             let connected = millis_since(start);
             let mut client = stage.https(stream, "api.nearside.test", false).await;
             let start = now();
@@ -63,7 +65,7 @@ async fn clients_reach_the_same_server_by_prefix_name_and_both_families() {
     for target in [IpAddr::from(endpoint.ipv4), IpAddr::from(endpoint.ipv6)] {
         let start = now();
         let socks = Socks::connect(stage.ground.socks5(), &user, "any password").await.unwrap();
-        let stream = socks.to_addr(target, stage.ground.port()).await.unwrap();
+        let stream = socks.reach_addr(target, stage.ground.port()).await.unwrap();
         assert!(millis_since(start) >= rtt - 0.1);
         let mut https = stage.https(stream, &endpoint.health_name, true).await;
         let answer = https.get(&endpoint.health_name, "/health").await;
@@ -79,7 +81,7 @@ async fn names_of_the_zone_are_asked_for_the_callers_own_address() {
     let client = &stage.world.clients()[0];
     let socks =
         Socks::connect(stage.ground.socks5(), &client.prefix.to_string(), "").await.unwrap();
-    let stream = socks.to_name("api.nearside.test", stage.ground.port()).await.unwrap();
+    let stream = socks.reach_name("api.nearside.test", stage.ground.port()).await.unwrap();
     let mut https = stage.https(stream, "api.nearside.test", false).await;
     let labels = stage.world.initial_labels();
     let preferred = stage.world.preferred(client.place, &labels);
@@ -96,9 +98,12 @@ async fn strangers_and_dead_ends_are_refused_with_the_right_code() {
     assert_eq!(refused, "login 1");
     let open = || async { Socks::connect(socks5, "eu-west-1", "").await.unwrap() };
     let port = stage.ground.port();
-    assert_eq!(open().await.to_name("unknown.nearside.test", port).await.unwrap_err(), "reply 4");
     assert_eq!(
-        open().await.to_addr("127.0.0.1".parse().unwrap(), port).await.unwrap_err(),
+        open().await.reach_name("unknown.nearside.test", port).await.unwrap_err(),
+        "reply 4"
+    );
+    assert_eq!(
+        open().await.reach_addr("127.0.0.1".parse().unwrap(), port).await.unwrap_err(),
         "reply 4"
     );
     let endpoint = stage.world.endpoint("us-east-1").unwrap();
@@ -107,11 +112,11 @@ async fn strangers_and_dead_ends_are_refused_with_the_right_code() {
     tokio::time::sleep(Duration::from_millis(50)).await;
     let socks = open().await;
     let start = now();
-    assert_eq!(socks.to_addr(endpoint.ipv4.into(), port).await.unwrap_err(), "reply 5");
+    assert_eq!(socks.reach_addr(endpoint.ipv4.into(), port).await.unwrap_err(), "reply 5");
     assert!(millis_since(start) >= rtt - 0.1);
     stage.ground.endpoint_faults("us-east-1").unwrap().clear();
     tokio::time::sleep(Duration::from_millis(100)).await;
-    assert!(open().await.to_addr(endpoint.ipv4.into(), port).await.is_ok());
+    assert!(open().await.reach_addr(endpoint.ipv4.into(), port).await.is_ok());
     stage.stop().await;
 }
 
@@ -123,7 +128,7 @@ async fn bytes_keep_their_order_many_under_way_and_half_close_holds() {
     let stage = Stage::start_with_echo(scenario).await;
     let echo = stage.echo.as_ref().unwrap();
     let socks = Socks::connect(stage.ground.socks5(), "ap-southeast-2", "").await.unwrap();
-    let stream = socks.to_addr(echo.addr.ip(), echo.addr.port()).await.unwrap();
+    let stream = socks.reach_addr(echo.addr.ip(), echo.addr.port()).await.unwrap();
     let rtt =
         stage.world.rtt_ms(stage.world.place("ap-southeast-2").unwrap(), "us-east-1").unwrap();
     let (mut read, mut write) = stream.into_split();
@@ -152,7 +157,7 @@ async fn a_megabyte_each_way_arrives_whole() {
     let stage = Stage::start_with_echo(still_air()).await;
     let echo = stage.echo.as_ref().unwrap();
     let socks = Socks::connect(stage.ground.socks5(), "us-east-1", "").await.unwrap();
-    let stream = socks.to_addr(echo.addr.ip(), echo.addr.port()).await.unwrap();
+    let stream = socks.reach_addr(echo.addr.ip(), echo.addr.port()).await.unwrap();
     let (mut read, mut write) = stream.into_split();
     let sent: Vec<u8> = (0..3_000_000_u32).map(|i| (i % 251) as u8).collect();
     let copy = sent.clone();
@@ -228,7 +233,7 @@ async fn faults_do_what_they_say() {
     let start = now();
     assert_eq!(client.get(name, "/ping").await.status, 200);
     let took = millis_since(start);
-    assert!(took >= 75.0 && took < 75.0 + 50.0, "{took}");
+    assert!((75.0..125.0).contains(&took), "{took}");
 
     stage.faults("us-east-1", Faults { connections: ConnectionFault::Stall, ..Faults::default() });
     let stalled = tokio::time::timeout(Duration::from_millis(300), client.get(name, "/health"));

@@ -289,7 +289,7 @@ async fn connection(
     responder: Arc<Responder>,
     mut faults: watch::Receiver<Faults>,
 ) {
-    if not_stalled(&mut faults).await.is_none() {
+    if flowing(&mut faults).await.is_none() {
         return;
     }
     let Ok(Ok(tls)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await else {
@@ -301,7 +301,7 @@ async fn connection(
     let service = service_fn(move |request| {
         let (responder, sni, mut faults) = (Arc::clone(&responder), sni.clone(), faults.clone());
         async move {
-            let now = not_stalled(&mut faults).await.unwrap_or_default();
+            let now = flowing(&mut faults).await.unwrap_or_default();
             Ok::<_, std::convert::Infallible>(
                 responder.respond(&request, sni.as_deref(), &now).await,
             )
@@ -322,9 +322,11 @@ async fn connection(
     }
 }
 
-/// The faults as soon as they do not stall; `None` when the lab is gone.
-async fn not_stalled(faults: &mut watch::Receiver<Faults>) -> Option<Faults> {
-    let flows = |f: &Faults| f.connections != ConnectionFault::Stall;
+/// The faults as soon as they let connections be; `None` when the lab is gone.
+///
+/// Where the fault cuts connections nothing may be answered either, even if the cut comes a moment later.
+async fn flowing(faults: &mut watch::Receiver<Faults>) -> Option<Faults> {
+    let flows = |f: &Faults| f.connections == ConnectionFault::None;
     faults.wait_for(flows).await.ok().map(|f| f.clone())
 }
 

@@ -1,5 +1,7 @@
 //! A stage for tests on sockets: the ground of a world, and small clients that share no code with it.
 
+#![allow(dead_code, reason = "each test file uses its part of the stage")]
+
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -236,13 +238,13 @@ impl Socks {
         if two == [1, 0] { Ok(Self { stream }) } else { Err(format!("login {}", two[1])) }
     }
 
-    pub(crate) async fn to_name(self, name: &str, port: u16) -> Result<TcpStream, String> {
+    pub(crate) async fn reach_name(self, name: &str, port: u16) -> Result<TcpStream, String> {
         let mut address = vec![3, u8::try_from(name.len()).unwrap()];
         address.extend(name.as_bytes());
         self.request(address, port).await
     }
 
-    pub(crate) async fn to_addr(self, addr: IpAddr, port: u16) -> Result<TcpStream, String> {
+    pub(crate) async fn reach_addr(self, addr: IpAddr, port: u16) -> Result<TcpStream, String> {
         let address = match addr {
             IpAddr::V4(v4) => [vec![1], v4.octets().to_vec()].concat(),
             IpAddr::V6(v6) => [vec![4], v6.octets().to_vec()].concat(),
