@@ -220,6 +220,7 @@ impl From<ConnectionArg> for probe::sample::Connection {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    probe::config::parse_duration(text)
-        .ok_or_else(|| format!("'{text}' is no duration: write a whole number and ms, s, m, h or d"))
+    probe::config::parse_duration(text).ok_or_else(|| {
+        format!("'{text}' is no duration: write a whole number and ms, s, m, h or d")
+    })
 }

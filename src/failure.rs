@@ -71,7 +71,8 @@ impl Failure {
 
 impl From<ZoneError> for Failure {
     fn from(error: ZoneError) -> Self {
-        let exit = if matches!(error, ZoneError::Refused { .. }) { Exit::Drift } else { Exit::Failed };
+        let exit =
+            if matches!(error, ZoneError::Refused { .. }) { Exit::Drift } else { Exit::Failed };
         Self::new(exit, &error).maybe_hint(error.hint())
     }
 }

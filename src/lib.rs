@@ -1,1 +1,77 @@
 //! What the two binaries share: command lines, wiring and printing. It decides nothing.
+
+pub mod cli;
+pub mod command;
+pub mod demo;
+pub mod failure;
+pub mod setup;
+pub mod show;
+pub mod terminal;
+
+use std::process::ExitCode;
+
+use cli::{Advisor, AdvisorCommand, Global, Probe, ProbeCommand};
+use failure::{Exit, Failure};
+use setup::Setup;
+use terminal::{Terminal, print_failure};
+
+/// Runs `advisor`.
+#[must_use]
+pub fn advisor(arguments: &Advisor) -> ExitCode {
+    run(&arguments.global, async |terminal| advise(arguments, terminal).await)
+}
+
+/// Runs `probe`.
+#[must_use]
+pub fn probe(arguments: &Probe) -> ExitCode {
+    run(&arguments.global, async |terminal| match &arguments.command {
+        ProbeCommand::Once(args) => command::once::run(terminal, args).await,
+        ProbeCommand::Run(args) => {
+            command::run::run(&Setup::read(&arguments.global)?, terminal, args).await
+        }
+    })
+}
+
+async fn advise(arguments: &Advisor, terminal: Terminal) -> Result<(), Failure> {
+    let setup = || Setup::read(&arguments.global);
+    match &arguments.command {
+        AdvisorCommand::Demo(args) => demo::run(terminal, args).await,
+        AdvisorCommand::Lab(args) => command::lab::run(terminal, args).await,
+        AdvisorCommand::Probe(args) => command::run::run(&setup()?, terminal, args).await,
+        AdvisorCommand::Matrix => command::matrix::run(&setup()?, terminal).await,
+        AdvisorCommand::Regret(args) => command::regret::run(&setup()?, terminal, args).await,
+        AdvisorCommand::Plan(args) => command::plan::run(&setup()?, terminal, args).await,
+        AdvisorCommand::Apply(args) => command::apply::apply(&setup()?, terminal, args).await,
+        AdvisorCommand::Rollback(args) => command::apply::rollback(&setup()?, terminal, args).await,
+        AdvisorCommand::History => command::apply::history(&setup()?, terminal),
+    }
+}
+
+fn run(global: &Global, command: impl AsyncFnOnce(Terminal) -> Result<(), Failure>) -> ExitCode {
+    let environment = setup::environment();
+    let no_color = environment.get("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let terminal = Terminal::new(global.json, global.quiet, no_color);
+    log_to_stderr(environment.get("NEARSIDE_LOG").map(String::as_str), no_color);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let ended = match runtime {
+        Ok(runtime) => runtime.block_on(command(terminal)),
+        Err(error) => Err(Failure::new(Exit::Failed, format!("cannot start: {error}"))),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            print_failure(&failure);
+            ExitCode::from(failure.exit as u8)
+        }
+    }
+}
+
+/// Logs warnings, or what `NEARSIDE_LOG` asks for, in the syntax of tracing's filters.
+fn log_to_stderr(filter: Option<&str>, no_color: bool) {
+    let filter = tracing_subscriber::EnvFilter::new(filter.unwrap_or("warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(!no_color && std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .init();
+}

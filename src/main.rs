@@ -1,2 +1,7 @@
 //! `advisor`, the one front door.
-fn main() {}
+
+use clap::Parser as _;
+
+fn main() -> std::process::ExitCode {
+    nearside::advisor(&nearside::cli::Advisor::parse())
+}

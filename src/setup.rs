@@ -13,7 +13,7 @@ use advisor::source::StoreSource;
 use advisor::zone::Zone;
 use aws::{Access, Route53Zone};
 use probe::clock::{Clock, SystemClock};
-use probe::config::{Config, Flags, DEFAULTS};
+use probe::config::{Config, DEFAULTS, Flags};
 
 use crate::cli::Global;
 use crate::failure::{Exit, Failure};
@@ -94,10 +94,7 @@ pub fn environment() -> BTreeMap<String, String> {
 }
 
 /// Reads a configuration file with the layers under and over it.
-pub fn read_config(
-    path: &Path,
-    environment: &BTreeMap<String, String>,
-) -> Result<Config, Failure> {
+pub fn read_config(path: &Path, environment: &BTreeMap<String, String>) -> Result<Config, Failure> {
     let text = std::fs::read_to_string(path).map_err(|cause| {
         Failure::new(Exit::Usage, format!("cannot read configuration {}: {cause}", path.display()))
             .hint("write a nearside.toml, or name one with --config")
@@ -119,24 +116,27 @@ fn config_path(
     if here.exists() {
         return Ok(here);
     }
-    let folder = environment.get("XDG_CONFIG_HOME").map(PathBuf::from).or_else(|| {
-        environment.get("HOME").map(|home| Path::new(home).join(".config"))
-    });
+    let folder = environment
+        .get("XDG_CONFIG_HOME")
+        .map(PathBuf::from)
+        .or_else(|| environment.get("HOME").map(|home| Path::new(home).join(".config")));
     let of_user = folder.map(|folder| folder.join("nearside").join("nearside.toml"));
     of_user.filter(|path| path.exists()).ok_or_else(|| {
-        Failure::new(Exit::Usage, "there is no nearside.toml here, nor in the user's configuration folder")
-            .hint("name one with --config, or try `advisor demo`, which needs none")
+        Failure::new(
+            Exit::Usage,
+            "there is no nearside.toml here, nor in the user's configuration folder",
+        )
+        .hint("name one with --config, or try `advisor demo`, which needs none")
     })
 }
 
 fn store_path(store: &str) -> Result<PathBuf, Failure> {
     match store.split_once(':') {
         Some(("sqlite", path)) if !path.is_empty() => Ok(PathBuf::from(path)),
-        Some(("cloudwatch", _)) => Err(Failure::new(
-            Exit::Usage,
-            format!("--store {store}: CloudWatch is not built yet"),
-        )
-        .hint("use sqlite:PATH")),
+        Some(("cloudwatch", _)) => {
+            Err(Failure::new(Exit::Usage, format!("--store {store}: CloudWatch is not built yet"))
+                .hint("use sqlite:PATH"))
+        }
         _ => Err(Failure::new(Exit::Usage, format!("--store {store}: not a store"))
             .hint("write sqlite:PATH")),
     }

@@ -56,7 +56,11 @@ impl Terminal {
         let _ = write!(io::stderr(), "{question} [y/N] ");
         let mut answer = String::new();
         let read = io::stdin().lock().read_line(&mut answer);
-        if read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes") { Ok(()) } else { Err(refused()) }
+        if read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes") {
+            Ok(())
+        } else {
+            Err(refused())
+        }
     }
 }
 
@@ -71,6 +75,8 @@ fn print(text: &str) -> Result<(), Failure> {
     match written {
         // A reader that has seen enough, like `head`, is no failure.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        other => other.map_err(|error| Failure::new(Exit::Failed, format!("cannot write: {error}"))),
+        other => {
+            other.map_err(|error| Failure::new(Exit::Failed, format!("cannot write: {error}")))
+        }
     }
 }

@@ -1,2 +1,7 @@
 //! `probe`, the small agent for the fleet.
-fn main() {}
+
+use clap::Parser as _;
+
+fn main() -> std::process::ExitCode {
+    nearside::probe(&nearside::cli::Probe::parse())
+}

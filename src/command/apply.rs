@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use advisor::apply::{difference_since, Applier, Outcome, Patience};
-use advisor::guard::{guard, Situation};
+use advisor::answers::Answers as _;
+use advisor::apply::{Applier, Outcome, Patience, difference_since};
+use advisor::guard::{Situation, guard};
 use advisor::journal::{Ending, Operation};
 use advisor::observe::Observer;
-use advisor::answers::Answers as _;
 use advisor::plan::{Intent, Plan};
 use advisor::settings;
 use advisor::survey::ZoneView;
@@ -37,10 +37,16 @@ pub async fn apply(setup: &Setup, terminal: Terminal, args: &ApplyArgs) -> Resul
 }
 
 /// `advisor rollback [ID]`
-pub async fn rollback(setup: &Setup, terminal: Terminal, args: &RollbackArgs) -> Result<(), Failure> {
+pub async fn rollback(
+    setup: &Setup,
+    terminal: Terminal,
+    args: &RollbackArgs,
+) -> Result<(), Failure> {
     let writer = Writer::open(setup, terminal).await?;
     match writer.rollback(args.id.as_deref(), args.yes).await? {
-        Some(outcome) => terminal.result(&show::outcome_text(&outcome), &show::outcome_json(&outcome)),
+        Some(outcome) => {
+            terminal.result(&show::outcome_text(&outcome), &show::outcome_json(&outcome))
+        }
         None => terminal.result("nothing to roll back\n", &json!({"rolled_back": null})),
     }
 }
@@ -119,12 +125,11 @@ impl<'a> Writer<'a> {
         let Some(operation) = standing(&operations, id)? else { return Ok(None) };
         let view = ZoneView::read(&self.zone, &self.setup.config).await?;
         if let Some(difference) = difference_since(operation, &view.records) {
-            let message = format!(
-                "the zone is not as plan {} left it: {difference}",
-                operation.plan.id()
-            );
-            return Err(Failure::new(Exit::Drift, message)
-                .hint("somebody changed it since: restore by hand what `advisor history --json` shows"));
+            let message =
+                format!("the zone is not as plan {} left it: {difference}", operation.plan.id());
+            return Err(Failure::new(Exit::Drift, message).hint(
+                "somebody changed it since: restore by hand what `advisor history --json` shows",
+            ));
         }
         let plan = view.ground(self.setup.now_ms()).rollback(&operation.plan);
         let mut applier = self.applier()?;
@@ -166,8 +171,9 @@ impl<'a> Writer<'a> {
         };
         if !verification.misleads_clients() {
             let message = format!("applied, and the zone is not as planned: {cause}");
-            return Err(Failure::new(Exit::Drift, message)
-                .hint("somebody else writes to this zone; `advisor rollback` takes the plan back"));
+            return Err(Failure::new(Exit::Drift, message).hint(
+                "somebody else writes to this zone; `advisor rollback` takes the plan back",
+            ));
         }
         self.terminal.say(&format!("not as planned: {cause}; taking it back"));
         self.rollback_boxed().await?;
@@ -207,9 +213,7 @@ fn standing<'a>(
             let message = format!("plan {id} is not the newest that stands ({})", newest.plan.id());
             Err(Failure::new(Exit::Refused, message).hint("take back the newer one first"))
         }
-        (None, Some(id)) => {
-            Err(Failure::new(Exit::Refused, format!("plan {id} does not stand")))
-        }
+        (None, Some(id)) => Err(Failure::new(Exit::Refused, format!("plan {id} does not stand"))),
         (newest, _) => Ok(newest),
     }
 }

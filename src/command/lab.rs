@@ -41,7 +41,9 @@ fn scenario(name: &str) -> Result<Scenario, Failure> {
 /// Resolves when the process is asked to end.
 pub async fn shutdown_signal() -> Result<(), Failure> {
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
-        .map_err(|error| Failure::new(Exit::Failed, format!("cannot listen for signals: {error}")))?;
+        .map_err(|error| {
+        Failure::new(Exit::Failed, format!("cannot listen for signals: {error}"))
+    })?;
     tokio::select! {
         _ = tokio::signal::ctrl_c() => {}
         _ = terminate.recv() => {}

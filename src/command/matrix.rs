@@ -23,7 +23,8 @@ pub async fn run(setup: &Setup, terminal: Terminal) -> Result<(), Failure> {
 /// Reads the matrix and the merged percentiles of the same span.
 pub async fn read(setup: &Setup) -> Result<MatrixView, Failure> {
     let failure = |error: String| {
-        Failure::new(Exit::Failed, error).hint("run `advisor probe` first, or name the store with --store")
+        Failure::new(Exit::Failed, error)
+            .hint("run `advisor probe` first, or name the store with --store")
     };
     let now_ms = setup.now_ms();
     let matrix = advisor::survey::read_matrix(&setup.source(), &setup.config, now_ms)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use probe::clock::SystemClock;
 use probe::once::json::Document;
-use probe::once::{render, Options, TextOptions};
+use probe::once::{Options, TextOptions, render};
 use probe::sample::HttpVersion;
 
 use crate::cli::OnceArgs;
@@ -14,16 +14,13 @@ use crate::terminal::Terminal;
 
 /// Measures and prints. It fails where no sample succeeded.
 pub async fn run(terminal: Terminal, args: &OnceArgs) -> Result<(), Failure> {
-    let report = probe::once::run(&options(args)?, Arc::new(SystemClock)).await.map_err(|error| {
-        Failure::new(Exit::Usage, &error).hint("check the file that --cacert names")
-    })?;
+    let report =
+        probe::once::run(&options(args)?, Arc::new(SystemClock)).await.map_err(|error| {
+            Failure::new(Exit::Usage, &error).hint("check the file that --cacert names")
+        })?;
     let text = render(&report, TextOptions { color: terminal.color });
     terminal.result(&text, &Document::from(&report))?;
-    if report.any_ok() {
-        Ok(())
-    } else {
-        Err(Failure::new(Exit::Failed, "no sample succeeded"))
-    }
+    if report.any_ok() { Ok(()) } else { Err(Failure::new(Exit::Failed, "no sample succeeded")) }
 }
 
 fn options(args: &OnceArgs) -> Result<Options, Failure> {

@@ -30,7 +30,8 @@ pub async fn run(setup: &Setup, terminal: Terminal, args: &PlanArgs) -> Result<(
         reasons.advice_text(),
         show::plan_text(&plan)
     );
-    let summary = json!({"id": plan.id(), "hash": plan.hash(), "changes": plan.changes.len(), "file": out});
+    let summary =
+        json!({"id": plan.id(), "hash": plan.hash(), "changes": plan.changes.len(), "file": out});
     let document = json!({"plan": summary, "document": plan, "advice": reasons.advice_json()});
     terminal.result(&text, &document)
 }

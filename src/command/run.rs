@@ -85,6 +85,7 @@ fn vantages(config: &Config, asked: &[String]) -> Result<Vec<String>, Failure> {
     if all.len() == 1 || proxied.len() == all.len() && !all.is_empty() {
         return Ok(all);
     }
-    let message = format!("the configuration names {} vantages, and this machine is one place", all.len());
+    let message =
+        format!("the configuration names {} vantages, and this machine is one place", all.len());
     Err(Failure::new(Exit::Usage, message).hint("say which with --vantage"))
 }

@@ -1,0 +1,216 @@
+//! How results look: text for people, JSON for scripts. Pure functions of what the crates return.
+
+pub mod matrix;
+pub mod regret;
+pub mod table;
+
+use advisor::apply::Outcome;
+use advisor::journal::{Ending, Operation};
+use advisor::plan::{Intent, Plan};
+use lab::Facts;
+use probe::agent::Summary;
+use serde_json::{Value, json};
+
+/// What an applied operation came to, for people.
+#[must_use]
+pub fn outcome_text(outcome: &Outcome) -> String {
+    let change = outcome.change_id.as_deref().unwrap_or("unknown");
+    let mut text = match &outcome.ending {
+        Ending::Applied => format!("applied, INSYNC (change {change})\n"),
+        Ending::Unverified(cause) => format!("in place, not verified: {cause}\n"),
+        Ending::Abandoned(cause) => format!("nothing written: {cause}\n"),
+    };
+    if let Some(verification) = &outcome.verification {
+        text.push_str(&format!(
+            "verified: {} record sets as planned, {} missing, {} foreign; \
+             {} of {} DNS answers as planned\n",
+            verification.matched,
+            verification.missing.len(),
+            verification.foreign.len(),
+            verification.as_planned,
+            verification.asked
+        ));
+    }
+    text
+}
+
+/// The same for scripts.
+#[must_use]
+pub fn outcome_json(outcome: &Outcome) -> Value {
+    json!({
+        "operation": outcome.operation,
+        "applied": {
+            "change_id": outcome.change_id,
+            "status": if outcome.verification.is_some() { "INSYNC" } else { "PENDING" },
+        },
+        "ending": ending_word(Some(&outcome.ending)),
+        "verified": verified_json(outcome),
+    })
+}
+
+/// The `verified` part: counts of record sets, and of DNS answers.
+#[must_use]
+pub fn verified_json(outcome: &Outcome) -> Value {
+    let Some(verification) = &outcome.verification else { return Value::Null };
+    json!({
+        "matched": verification.matched,
+        "missing": verification.missing.len(),
+        "foreign": verification.foreign.len(),
+        "dns": { "asked": verification.asked, "as_planned": verification.as_planned },
+    })
+}
+
+/// A plan, for people.
+#[must_use]
+pub fn plan_text(plan: &Plan) -> String {
+    let mut text = format!("plan {} for {} in zone {}\n", plan.id(), plan.service, plan.zone_id);
+    for step in &plan.moves {
+        text.push_str(&format!(
+            "  label {}: {} -> {} ({})\n",
+            step.label, step.from, step.to, step.reason
+        ));
+    }
+    for change in &plan.changes {
+        let sign = if change.action == advisor::record::Action::Create { '+' } else { '-' };
+        let set = probe::once::escape(&change.resource_record_set.to_string());
+        text.push_str(&format!("  {sign} {set}\n"));
+    }
+    if !plan.health_checks.is_empty() {
+        text.push_str(&format!(
+            "  {} health checks are found or created first\n",
+            plan.health_checks.len()
+        ));
+    }
+    if plan.intent == Intent::Route {
+        text.push_str(&format!(
+            "  moves {:.0} % of the traffic ({}); preferred labels {}\n",
+            plan.effect.traffic_moved * 100.0,
+            plan.effect.weights,
+            plan.effect.preferred
+        ));
+    }
+    text
+}
+
+fn intent_words(intent: &Intent) -> String {
+    match intent {
+        Intent::Route => "route".into(),
+        Intent::InstallShadow => "install shadow".into(),
+        Intent::RemoveShadow => "remove shadow".into(),
+        Intent::Rollback(id) => format!("roll back {id}"),
+    }
+}
+
+fn ending_word(ending: Option<&Ending>) -> &'static str {
+    match ending {
+        None => "unfinished",
+        Some(Ending::Applied) => "applied",
+        Some(Ending::Unverified(_)) => "unverified",
+        Some(Ending::Abandoned(_)) => "abandoned",
+    }
+}
+
+fn ending_cause(ending: Option<&Ending>) -> Option<&str> {
+    match ending {
+        Some(Ending::Unverified(cause) | Ending::Abandoned(cause)) => Some(cause),
+        _ => None,
+    }
+}
+
+/// A time in UTC, to the second.
+#[must_use]
+pub fn utc(at_ms: i64) -> String {
+    jiff::Timestamp::from_second(at_ms.div_euclid(1_000))
+        .map_or_else(|_| format!("{at_ms} ms"), |time| time.to_string())
+}
+
+/// The journal, for people, newest last.
+#[must_use]
+pub fn history_text(operations: &[Operation]) -> String {
+    if operations.is_empty() {
+        return "nothing was applied yet\n".into();
+    }
+    let mut table = table::Table::new(["began (UTC)", "plan", "what", "changes", "ending"]);
+    for operation in operations {
+        let ending = operation.ending.as_ref();
+        let cause = ending_cause(ending).map(|cause| format!(" ({cause})")).unwrap_or_default();
+        table.row([
+            utc(operation.began_at_ms),
+            operation.plan.id(),
+            intent_words(&operation.plan.intent),
+            operation.plan.changes.len().to_string(),
+            format!("{}{cause}", ending_word(ending)),
+        ]);
+    }
+    table.text()
+}
+
+/// The journal, for scripts.
+#[must_use]
+pub fn history_json(operations: &[Operation]) -> Value {
+    let line = |operation: &Operation| {
+        json!({
+            "operation": operation.number,
+            "began_at_ms": operation.began_at_ms,
+            "plan": operation.plan.id(),
+            "intent": operation.plan.intent,
+            "changes": operation.plan.changes,
+            "prior": operation.plan.prior,
+            "change_id": operation.accepted.clone().flatten(),
+            "ending": ending_word(operation.ending.as_ref()),
+            "cause": ending_cause(operation.ending.as_ref()),
+        })
+    };
+    json!({ "operations": operations.iter().map(line).collect::<Vec<_>>() })
+}
+
+/// What a run of the agent came to, for people.
+#[must_use]
+pub fn summary_text(summary: &Summary) -> String {
+    format!(
+        "{} samples, {} failed, {} slots missed, {} late; {} windows written, {} lost\n",
+        summary.samples,
+        summary.failures,
+        summary.missed,
+        summary.late,
+        summary.windows,
+        summary.windows_lost
+    )
+}
+
+/// The same for scripts.
+#[must_use]
+pub fn summary_json(summary: &Summary) -> Value {
+    json!({
+        "samples": summary.samples,
+        "failures": summary.failures,
+        "missed": summary.missed,
+        "late": summary.late,
+        "windows": summary.windows,
+        "windows_lost": summary.windows_lost,
+    })
+}
+
+/// A running lab, for people.
+#[must_use]
+pub fn lab_text(facts: &Facts) -> String {
+    format!(
+        "the lab is running; stop it with ctrl-c\n\
+         \n  Route 53     {}\n  API Gateway  {}\n  DNS          {} (UDP and TCP)\n  WAN          {} (SOCKS5)\n\
+         \n  zone         {} ({})\n  service      {}\n  CA           {}\n  config       {}\n\
+         \ntry, in another terminal:\n\
+         \n  export AWS_ENDPOINT_URL_ROUTE_53={} AWS_ACCESS_KEY_ID=lab AWS_SECRET_ACCESS_KEY=lab\n\
+         \x20 advisor probe --config {} --for 45s\n",
+        facts.route53,
+        facts.apigateway,
+        facts.dns,
+        facts.socks5,
+        facts.zone,
+        facts.hosted_zone_id,
+        facts.name,
+        facts.ca.display(),
+        facts.config.display(),
+        facts.route53,
+        facts.config.display()
+    )
+}

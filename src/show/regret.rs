@@ -1,0 +1,220 @@
+//! Regret and advice as text and as JSON.
+
+use advisor::advice::{Advice, Considered, LabelAdvice, Reason, Verdict};
+use advisor::evidence::{Comparison, Volatility};
+use advisor::regret::{RegretRow, regret};
+use advisor::settings;
+use advisor::survey::Survey;
+use probe::config::Config;
+use serde_json::{Value, json};
+
+use super::table::{Table, ms};
+
+/// Regret of each vantage, and the advice for each label.
+#[derive(Debug, Clone)]
+pub struct RegretView {
+    preferred: &'static str,
+    rows: Vec<RegretRow>,
+    advice: Advice,
+}
+
+impl RegretView {
+    /// From a survey and its advice.
+    #[must_use]
+    pub fn new(survey: &Survey, advice: &Advice, config: &Config) -> Self {
+        let rule = settings::evidence_rule(&config.evidence);
+        Self {
+            preferred: survey.preference.as_str(),
+            rows: regret(&survey.matrix, &survey.routing, &rule),
+            advice: advice.clone(),
+        }
+    }
+
+    /// Both tables.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut table = Table::new([
+            "vantage",
+            "label",
+            "endpoint",
+            "cost, ms",
+            "against",
+            "gain, ms",
+            "interval, ms",
+        ]);
+        for row in &self.rows {
+            for challenger in &row.challengers {
+                let comparison = &challenger.comparison;
+                table.row([
+                    row.vantage.clone(),
+                    row.label.to_string(),
+                    row.endpoint.clone(),
+                    ms(row.cost_ms),
+                    challenger.endpoint.clone(),
+                    ms(comparison.gain_ms),
+                    interval(comparison),
+                ]);
+            }
+        }
+        format!("{}\npreferred labels: {}\n\n{}", table.text(), self.preferred, self.advice_text())
+    }
+
+    /// The advice, a line each label.
+    #[must_use]
+    pub fn advice_text(&self) -> String {
+        let lines = self.advice.labels.iter().map(|line| {
+            let why = considered_text(line);
+            match line.reason {
+                Reason::Repoint => {
+                    format!("{}: {} -> {} ({})\n", line.label, line.current, line.advised, why)
+                }
+                reason => format!(
+                    "{}: stays at {} ({}{})\n",
+                    line.label,
+                    line.current,
+                    reason.code(),
+                    why
+                ),
+            }
+        });
+        lines.collect()
+    }
+
+    /// Everything, with the evidence of each challenger.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        let rows = self.rows.iter().map(|row| {
+            let challengers = row.challengers.iter().map(|challenger| {
+                let mut value = comparison_json(&challenger.comparison);
+                value["endpoint"] = json!(challenger.endpoint);
+                value["cost_ms"] = json!(challenger.cost_ms);
+                value
+            });
+            json!({
+                "vantage": row.vantage,
+                "label": row.label.as_str(),
+                "endpoint": row.endpoint,
+                "cost_ms": row.cost_ms,
+                "challengers": challengers.collect::<Vec<_>>(),
+            })
+        });
+        json!({
+            "preferred": self.preferred,
+            "vantages": rows.collect::<Vec<_>>(),
+            "advice": self.advice_json(),
+        })
+    }
+
+    /// The advice alone.
+    #[must_use]
+    pub fn advice_json(&self) -> Value {
+        let labels = self.advice.labels.iter().map(|line| {
+            json!({
+                "label": line.label.as_str(),
+                "current": line.current,
+                "advised": line.advised,
+                "reason": line.reason.code(),
+                "catchment": line.catchment,
+                "considered": line.considered.iter().map(considered_json).collect::<Vec<_>>(),
+            })
+        });
+        let held_out = self.advice.held_out.map(|held_out| {
+            json!({
+                "tested": held_out.tested,
+                "today_ms": held_out.today_ms,
+                "advised_ms": held_out.advised_ms,
+            })
+        });
+        json!({ "labels": labels.collect::<Vec<_>>(), "held_out": held_out })
+    }
+}
+
+fn interval(comparison: &Comparison) -> String {
+    comparison
+        .interval_ms
+        .map_or_else(|| "-".to_owned(), |(low, high)| format!("{low:.1} to {high:.1}"))
+}
+
+/// What decided: the winner's evidence, or the nearest challenger's obstacle.
+fn considered_text(line: &LabelAdvice) -> String {
+    if let Some(chosen) =
+        line.considered.iter().find(|c| line.moves() && c.challenger == line.advised)
+    {
+        let comparison = &chosen.comparison;
+        return format!(
+            "its witness gains {} ms, {} of {} blocks over {:.1} ms",
+            ms(comparison.gain_ms),
+            comparison.wins,
+            comparison.found,
+            comparison.threshold_ms
+        );
+    }
+    let gain =
+        |considered: &&Considered| considered.comparison.gain_ms.unwrap_or(f64::NEG_INFINITY);
+    let nearest = line.considered.iter().max_by(|a, b| gain(a).total_cmp(&gain(b)));
+    nearest.map_or_else(String::new, |considered| {
+        format!("; {}: {}", considered.challenger, verdict_text(considered))
+    })
+}
+
+fn verdict_text(considered: &Considered) -> String {
+    let at = considered.at.as_deref().unwrap_or("a vantage");
+    let comparison = &considered.comparison;
+    match considered.verdict {
+        Verdict::Admissible => "admissible".into(),
+        Verdict::InsufficientData => {
+            format!("{} of {} blocks", comparison.found, comparison.needed)
+        }
+        Verdict::NoGain => format!(
+            "gain {} ms, {} of {} blocks over {:.1} ms",
+            ms(comparison.gain_ms),
+            comparison.wins,
+            comparison.found,
+            comparison.threshold_ms
+        ),
+        Verdict::FailsMore(bound) => {
+            format!("may fail up to {:.2} points more often", bound * 100.0)
+        }
+        Verdict::Harms(loss_ms) => format!("{at} would lose {loss_ms:.1} ms"),
+        Verdict::UnknownCost => format!("its cost at {at} is unknown"),
+    }
+}
+
+fn verdict_code(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Admissible => "admissible",
+        Verdict::InsufficientData => "insufficient-data",
+        Verdict::NoGain => "no-gain",
+        Verdict::FailsMore(_) => "fails-more",
+        Verdict::Harms(_) => "harms",
+        Verdict::UnknownCost => "unknown-cost",
+    }
+}
+
+fn considered_json(considered: &Considered) -> Value {
+    let mut value = comparison_json(&considered.comparison);
+    value["endpoint"] = json!(considered.challenger);
+    value["verdict"] = json!(verdict_code(considered.verdict));
+    value["why"] = json!(verdict_text(considered));
+    value["mean_cost_ms"] = json!(considered.mean_cost_ms);
+    value
+}
+
+fn comparison_json(comparison: &Comparison) -> Value {
+    let volatility = match comparison.volatility {
+        Volatility::NotJudged => json!({"judged": false}),
+        Volatility::Calm(ms) => json!({"judged": true, "volatile": false, "deviation_ms": ms}),
+        Volatility::Volatile(ms) => json!({"judged": true, "volatile": true, "deviation_ms": ms}),
+    };
+    json!({
+        "gain_ms": comparison.gain_ms,
+        "gain_low_ms": comparison.interval_ms.map(|interval| interval.0),
+        "gain_high_ms": comparison.interval_ms.map(|interval| interval.1),
+        "threshold_ms": comparison.threshold_ms,
+        "blocks": comparison.found,
+        "blocks_needed": comparison.needed,
+        "wins": comparison.wins,
+        "p": comparison.p,
+        "volatility": volatility,
+    })
+}
