@@ -13,7 +13,6 @@ pub mod prefix;
 pub mod random;
 mod resolver;
 pub mod route53;
-pub mod route53;
 mod run;
 pub mod scenario;
 mod wan;

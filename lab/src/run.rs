@@ -6,6 +6,7 @@ use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::endpoint::FaultHandle;
 use crate::facts::{Facts, Wiring, endpoint_facts, nearside_toml, vantage_facts};
@@ -78,10 +79,11 @@ impl Lab {
         let internet: Arc<dyn Internet> = Arc::<World>::clone(&world);
         let route53 = Route53::start(settings, internet).await?;
         let zone_id = route53.create_zone(&world.scenario().zone).map_err(LabError::Zone)?;
-        route53.change(&zone_id, &initial_records(&world)?).map_err(LabError::Zone)?;
+        let filled = route53.change(&zone_id, &initial_records(&world)?).map_err(LabError::Zone)?;
         let names = Arc::new(Resolver::new(route53.dns_addr()));
         let ground = Ground::start(Arc::clone(&world), names).await?;
         let facts = write_files(&options.dir, &world, &ground, &route53, zone_id)?;
+        in_sync(&route53, &filled.id).await?;
         Ok(Self { world, ground, route53, facts })
     }
 
@@ -114,6 +116,15 @@ impl Lab {
         self.ground.shutdown().await;
         self.route53.shutdown().await;
     }
+}
+
+/// Waits until the name servers answer with the first records: the lab's world has long been there.
+async fn in_sync(route53: &Route53, change: &str) -> Result<(), LabError> {
+    // The delay is bounded by the options, and each round waits a small part of it.
+    while !route53.get_change(change).map_err(LabError::Zone)?.insync {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(())
 }
 
 impl Internet for World {
