@@ -279,7 +279,8 @@ fn record(record: &hickory_proto::rr::Record) -> Record {
         RData::A(a) => RecordData::A(a.0),
         RData::AAAA(aaaa) => RecordData::Aaaa(aaaa.0),
         RData::TXT(txt) => {
-            let bytes: Vec<u8> = txt.txt_data.iter().flat_map(|part| part.iter().copied()).collect();
+            let bytes: Vec<u8> =
+                txt.txt_data.iter().flat_map(|part| part.iter().copied()).collect();
             RecordData::Txt(String::from_utf8_lossy(&bytes).into_owned())
         }
         RData::NS(ns) => RecordData::Ns(bare(&ns.0)),

@@ -136,7 +136,8 @@ impl Histogram {
         if self.total == 0 {
             return None;
         }
-        let sum: f64 = self.buckets().map(|(low, high, n)| (low + high) as f64 / 2.0 * n as f64).sum();
+        let sum: f64 =
+            self.buckets().map(|(low, high, n)| (low + high) as f64 / 2.0 * n as f64).sum();
         Some(sum / self.total as f64)
     }
 

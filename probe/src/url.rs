@@ -30,8 +30,10 @@ pub enum AddressError {
     #[error("must be HOST:PORT with a port from 1 to 65535")]
     HostPort,
     /// Not a proxy URL.
-    #[error("must be socks5://[USER[:PASSWORD]@]HOST:PORT or socks5h://..., \
-             user and password at most 255 bytes each")]
+    #[error(
+        "must be socks5://[USER[:PASSWORD]@]HOST:PORT or socks5h://..., \
+             user and password at most 255 bytes each"
+    )]
     Proxy,
     /// Not an address prefix.
     #[error("must be an address and a prefix length, such as 198.18.0.0/24")]

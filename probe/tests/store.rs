@@ -81,13 +81,17 @@ fn a_window_that_comes_late_remakes_its_block() {
 fn windows_and_blocks_may_be_the_same() {
     let (_folder, mut store) = store(DEMO);
     for start_ms in [0, 2_000, 4_000] {
-        store.write(&[window("a", start_ms, 2_000, &[7]), window("b", start_ms, 2_000, &[9])])
+        store
+            .write(&[window("a", start_ms, 2_000, &[7]), window("b", start_ms, 2_000, &[9])])
             .unwrap();
     }
     let blocks = store.blocks(0, 6_000).unwrap();
     assert_eq!(blocks.len(), 6);
-    assert!(blocks.windows(2).all(|two| (&two[0].series, two[0].start_ms)
-        < (&two[1].series, two[1].start_ms)));
+    assert!(
+        blocks
+            .windows(2)
+            .all(|two| (&two[0].series, two[0].start_ms) < (&two[1].series, two[1].start_ms))
+    );
     assert_eq!(blocks[0].valid.shared(&blocks[3].valid), 1);
 }
 
@@ -146,7 +150,8 @@ fn a_newer_store_is_refused_and_left_alone() {
     rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", 9).unwrap();
     let before = std::fs::read(&path).unwrap();
     let error = Store::open(&path).unwrap_err();
-    let text = format!("store {} has schema 9, newer than 1, the newest known here", path.display());
+    let text =
+        format!("store {} has schema 9, newer than 1, the newest known here", path.display());
     assert_eq!(error.to_string(), text);
     assert!(error.hint().is_some());
     assert_eq!(std::fs::read(&path).unwrap(), before);
@@ -156,8 +161,11 @@ fn a_newer_store_is_refused_and_left_alone() {
 fn a_file_that_is_no_store_is_refused_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("text.sqlite");
-    std::fs::write(&path, "not a database, and long enough to have a header of its own\n".repeat(9))
-        .unwrap();
+    std::fs::write(
+        &path,
+        "not a database, and long enough to have a header of its own\n".repeat(9),
+    )
+    .unwrap();
     let before = std::fs::read(&path).unwrap();
     assert!(matches!(Store::open(&path), Err(StoreError::Sqlite { .. })));
     assert_eq!(std::fs::read(&path).unwrap(), before);

@@ -7,8 +7,8 @@ mod folder;
 mod plan;
 mod writer;
 
-use std::collections::BinaryHeap;
 use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,8 +17,8 @@ use tokio::task::JoinSet;
 
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, warm_interval_bound};
-use crate::exchange::{Due, Exchange, Trust, TrustError};
 use crate::dns::SystemResolver;
+use crate::exchange::{Due, Exchange, Trust, TrustError};
 use crate::sample::{Connection, Sample, Series};
 use crate::window::Sink;
 use folder::Folder;
@@ -141,8 +141,7 @@ pub async fn run<S: Sink + 'static>(
 ) -> Result<Summary, AgentError> {
     let lanes = plan::lanes(config, &options)?;
     let trust = Trust::system(config.probe.ca_file.as_deref())?;
-    let exchange =
-        Exchange::new(&trust, SystemResolver::from_system(), Arc::clone(&clock))?;
+    let exchange = Exchange::new(&trust, SystemResolver::from_system(), Arc::clone(&clock))?;
     let writer = Writer::start(sink).map_err(|cause| AgentError::Writer { cause })?;
     let window_ms = i64::try_from(config.evidence.window.as_millis()).unwrap_or(i64::MAX);
     let mut agent = Agent {

@@ -39,11 +39,7 @@ pub(super) fn validate(raw: RawConfig) -> Checked<Config> {
 }
 
 pub(super) fn invalid(key: &str, value: impl Display, bound: impl Display) -> ConfigError {
-    ConfigError::Invalid {
-        key: key.to_owned(),
-        value: value.to_string(),
-        bound: bound.to_string(),
-    }
+    ConfigError::Invalid { key: key.to_owned(), value: value.to_string(), bound: bound.to_string() }
 }
 
 /// As [`invalid`], with the value in quotes, escaped.
@@ -119,8 +115,7 @@ pub(super) fn duration(
     if (least..=most).contains(&parsed) {
         return Ok(parsed);
     }
-    let bound =
-        format!("must be from {} to {}", format_duration(least), format_duration(most));
+    let bound = format!("must be from {} to {}", format_duration(least), format_duration(most));
     Err(invalid_text(key, &text, bound))
 }
 

@@ -29,8 +29,8 @@ mod linux {
         ready,
     };
     use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt};
-    use nix::{getsockopt_impl, sockopt_impl};
     use nix::sys::time::TimeSpec;
+    use nix::{getsockopt_impl, sockopt_impl};
     use std::io::IoSliceMut;
     use std::os::fd::AsRawFd;
     use tokio::io::Interest;

@@ -250,7 +250,8 @@ impl Store {
     fn open_as(path: &Path, create: bool) -> Result<Self, StoreError> {
         let connection = schema::open(path, create)?;
         let mut store = Self { path: path.to_owned(), connection, grid: Grid::default() };
-        store.grid = Grid { window_ms: store.meta("window_ms")?, block_ms: store.meta("block_ms")? };
+        store.grid =
+            Grid { window_ms: store.meta("window_ms")?, block_ms: store.meta("block_ms")? };
         Ok(store)
     }
 

@@ -85,8 +85,7 @@ pub(super) fn set_meta(connection: &Connection, key: &str, value: i64) -> rusqli
 }
 
 fn series_id(connection: &Connection, series: &Series) -> rusqlite::Result<i64> {
-    let columns =
-        params![series.vantage, series.target, series.connection.as_str(), series.path];
+    let columns = params![series.vantage, series.target, series.connection.as_str(), series.path];
     let found = connection
         .prepare_cached(
             "SELECT id FROM series \
