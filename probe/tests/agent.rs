@@ -57,7 +57,8 @@ async fn a_run_fills_the_store() {
     let summary = agent::run(&config, store, options, clock, std::future::pending()).await.unwrap();
     // Two targets, each with 25 cold, 25 resumed and 12 or 13 warm slots.
     assert!((120..=130).contains(&(summary.samples + summary.missed)), "{summary:?}");
-    assert_eq!(summary.failures * 2, summary.samples, "{summary:?}");
+    // The phases of the two warm grids may leave one of them a slot more.
+    assert!((summary.failures * 2).abs_diff(summary.samples) <= 1, "{summary:?}");
     assert_eq!((summary.windows_lost, summary.write_error.as_deref()), (0, None));
     let store = Store::open_existing(&path).unwrap();
     let merged = store.merged(i64::MIN, i64::MAX).unwrap();

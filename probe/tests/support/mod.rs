@@ -1,4 +1,5 @@
 //! Small servers on loopback for the tests: a good one over TLS, and bad ones of every kind.
+#![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
