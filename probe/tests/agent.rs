@@ -1,5 +1,7 @@
 //! The agent and `probe once`, whole, against servers on loopback.
 
+#![allow(clippy::unwrap_used, reason = "a test may end with a panic")]
+
 mod support;
 
 use std::collections::BTreeMap;

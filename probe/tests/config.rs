@@ -1,5 +1,8 @@
 //! The configuration: what is valid, what is refused and in which words, and the layers.
 
+#![allow(clippy::unwrap_used, reason = "a test may end with a panic")]
+#![allow(clippy::float_cmp, reason = "numbers are compared as they were written")]
+
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
@@ -37,8 +40,8 @@ fn each_rule_refuses_its_own_bad_file() {
 fn the_defaults_are_those_of_the_design() {
     let config = plain(SMALL).unwrap();
     let evidence = &config.evidence;
-    assert_eq!(evidence.window, Duration::from_secs(60));
-    assert_eq!(evidence.block, Duration::from_secs(4 * 3_600));
+    assert_eq!(evidence.window, Duration::from_mins(1));
+    assert_eq!(evidence.block, Duration::from_hours(4));
     assert_eq!((evidence.blocks, evidence.volatile_blocks), (18, 42));
     let numbers = [
         evidence.alpha,
@@ -51,9 +54,9 @@ fn the_defaults_are_those_of_the_design() {
         config.guard.max_traffic_moved,
     ];
     assert_eq!(numbers, [0.05, 5.0, 0.05, 5.0, 20.0, 0.2, 0.5, 0.25]);
-    assert_eq!(evidence.stale, Duration::from_secs(86_400));
-    assert_eq!(evidence.cooldown, Duration::from_secs(7 * 86_400));
-    assert_eq!(evidence.volatility_history, Duration::from_secs(14 * 86_400));
+    assert_eq!(evidence.stale, Duration::from_hours(24));
+    assert_eq!(evidence.cooldown, Duration::from_hours(7 * 24));
+    assert_eq!(evidence.volatility_history, Duration::from_hours(14 * 24));
     assert_eq!(config.probe.connections, [Connection::Cold, Connection::Warm]);
     assert!(!config.stateless && !config.guard.allow_cloud_only);
 }

@@ -1,5 +1,7 @@
 //! The DNS client against servers that answer, lie, truncate and keep silent.
 
+#![allow(clippy::unwrap_used, reason = "a test may end with a panic")]
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 

@@ -1,5 +1,7 @@
 //! The exchange against servers on loopback: phases, connections, and every kind of failure.
 
+#![allow(clippy::unwrap_used, reason = "a test may end with a panic")]
+
 mod support;
 
 use std::net::SocketAddr;

@@ -1,6 +1,13 @@
 //! A writer is killed at a moment it cannot know; what it said was written is there.
 //! Not a test of the harness, because the writer is this very program, started again.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a test may end with a panic"
+)]
+
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};

@@ -1,5 +1,7 @@
 //! The store: blocks, merging, expiry, and the ways a file can be unusable.
 
+#![allow(clippy::unwrap_used, reason = "a test may end with a panic")]
+
 use probe::histogram::Histogram;
 use probe::sample::{Connection, Series};
 use probe::store::{Grid, Store, StoreError};

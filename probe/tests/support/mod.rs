@@ -1,5 +1,6 @@
 //! Small servers on loopback for the tests: a good one over TLS, and bad ones of every kind.
 #![allow(dead_code, reason = "each test program uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "a test may end with a panic")]
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
