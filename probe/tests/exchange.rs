@@ -91,7 +91,7 @@ async fn resumed_resumes_and_warm_keeps_its_connection() {
     let at = good(ca.server("api.example.test", VALID)).await;
     let exchange = exchange(&ca);
     for http in [HttpVersion::Http11, HttpVersion::Http2] {
-        let key = format!("{}", http.as_str());
+        let key = http.as_str();
         for _ in 0..4 {
             let connection = Connection::Resumed;
             let wanted = Request { connection, http, key: format!("r{key}"), ..request(at) };
@@ -210,6 +210,7 @@ async fn nobody_listens_or_nothing_resolves() {
 
 /// Each bad server, over plain HTTP, and what its samples are called.
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a flat table of servers and kinds")]
 async fn bad_servers_have_the_right_kind_within_the_timeout() {
     let ca = Ca::new();
     let exchange = exchange(&ca);
