@@ -238,7 +238,9 @@ mod tests {
                                 right in prop::collection::vec(1_u64..MAX_US, 0..50)) {
             let of = |values: &[u64]| {
                 let mut histogram = Histogram::new();
-                values.iter().for_each(|value| histogram.record(*value));
+                for value in values {
+                    histogram.record(*value);
+                }
                 histogram
             };
             let mut merged = of(&left);

@@ -110,7 +110,7 @@ mod tests {
             let interval = Duration::from_millis(ms);
             let schedule = Schedule::new(seed, &series("a", "b"), interval);
             prop_assert!(schedule.phase < interval);
-            prop_assert_eq!(schedule.due(k + 1) - schedule.due(k), interval);
+            prop_assert_eq!(schedule.due(k) + interval, schedule.due(k + 1));
             prop_assert_eq!(schedule, Schedule::new(seed, &series("a", "b"), interval));
             let slots = schedule.slots_before(schedule.due(k));
             prop_assert_eq!(slots, k);

@@ -106,7 +106,7 @@ impl FromStr for HostPort {
         let port = port.parse().ok().filter(|port| *port != 0).ok_or(AddressError::HostPort)?;
         let inner = unbracket(host);
         let is_v6 = inner.parse::<Ipv6Addr>().is_ok();
-        if !is_host(inner) && !(is_v6 && host.starts_with('[')) {
+        if !(is_host(inner) || is_v6 && host.starts_with('[')) {
             return Err(AddressError::HostPort);
         }
         Ok(Self { host: inner.to_ascii_lowercase(), port })

@@ -279,9 +279,9 @@ impl Agent {
             return;
         }
         *in_flight += 1;
-        let late = lateness > LATE_MAX;
-        self.summary.late += u64::from(late);
-        let start_ms = self.folder.begin(index, wall_ms, late);
+        let overdue = lateness > LATE_MAX;
+        self.summary.late += u64::from(overdue);
+        let start_ms = self.folder.begin(index, wall_ms, overdue);
         let (exchange, request) = (Arc::clone(&self.exchange), Arc::clone(&lane.request));
         let due = Due { origin, at, wall_ms };
         self.tasks.spawn(async move {

@@ -23,7 +23,7 @@ pub fn format_duration(duration: Duration) -> String {
     let ms = duration.as_millis();
     for (unit, unit_ms) in UNITS {
         let unit_ms = u128::from(unit_ms);
-        if ms >= unit_ms && ms % unit_ms == 0 {
+        if ms >= unit_ms && ms.is_multiple_of(unit_ms) {
             return format!("{}{unit}", ms / unit_ms);
         }
     }

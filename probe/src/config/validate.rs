@@ -17,9 +17,9 @@ pub(super) fn validate(raw: RawConfig) -> Checked<Config> {
     let zone = name("zone", &required("zone", raw.zone, "the hosted zone's name")?)?;
     let service = name("name", &required("name", raw.name, "the name that users ask for")?)?;
     inside("name", &service, &zone)?;
-    let vantages = lists::validate_vantages(raw.vantage)?;
-    let endpoints = lists::validate_endpoints(raw.endpoint)?;
-    let targets = lists::validate_targets(raw.target, &endpoints)?;
+    let vantages = lists::validate_vantages(&raw.vantage)?;
+    let endpoints = lists::validate_endpoints(&raw.endpoint)?;
+    let targets = lists::validate_targets(&raw.target, &endpoints)?;
     let slos = lists::validate_slos(raw.slo, &endpoints, &targets)?;
     Ok(Config {
         stateless: raw.stateless.unwrap_or(false),
@@ -27,7 +27,7 @@ pub(super) fn validate(raw: RawConfig) -> Checked<Config> {
         evidence: sections::validate_evidence(raw.evidence)?,
         guard: sections::validate_guard(raw.guard, &zone)?,
         dns: sections::validate_dns(raw.dns)?,
-        traffic: raw.traffic.map(sections::validate_traffic).transpose()?,
+        traffic: raw.traffic.as_ref().map(sections::validate_traffic).transpose()?,
         cloudwatch: raw.cloudwatch.map(sections::validate_cloudwatch).transpose()?,
         name: service,
         zone,

@@ -42,15 +42,15 @@ fn unique<'a>(key: &str, ids: impl Iterator<Item = &'a str>) -> Checked<()> {
     Ok(())
 }
 
-pub(super) fn validate_vantages(raw: Vec<RawVantage>) -> Checked<Vec<Vantage>> {
-    not_above("vantage", &raw, LIST_MAX)?;
+pub(super) fn validate_vantages(raw: &[RawVantage]) -> Checked<Vec<Vantage>> {
+    not_above("vantage", raw, LIST_MAX)?;
     let vantages =
-        raw.into_iter().map(validate_vantage).collect::<Result<Vec<Vantage>, ConfigError>>()?;
+        raw.iter().map(validate_vantage).collect::<Result<Vec<Vantage>, ConfigError>>()?;
     unique("vantage.id", vantages.iter().map(|vantage| vantage.id.as_str()))?;
     Ok(vantages)
 }
 
-fn validate_vantage(raw: RawVantage) -> Checked<Vantage> {
+fn validate_vantage(raw: &RawVantage) -> Checked<Vantage> {
     let key = |field: &str| format!("vantage {:?} {field}", raw.id);
     let words = [("cloud", Population::Cloud), ("eyeball", Population::Eyeball)];
     let population = raw.population.as_deref().unwrap_or("cloud");
@@ -74,15 +74,15 @@ fn validate_subnet(key: &str, text: Option<&str>, v4: bool) -> Checked<Option<Ip
     }
 }
 
-pub(super) fn validate_endpoints(raw: Vec<RawEndpoint>) -> Checked<Vec<Endpoint>> {
-    not_above("endpoint", &raw, LIST_MAX)?;
+pub(super) fn validate_endpoints(raw: &[RawEndpoint]) -> Checked<Vec<Endpoint>> {
+    not_above("endpoint", raw, LIST_MAX)?;
     let endpoints =
-        raw.into_iter().map(validate_endpoint).collect::<Result<Vec<Endpoint>, ConfigError>>()?;
+        raw.iter().map(validate_endpoint).collect::<Result<Vec<Endpoint>, ConfigError>>()?;
     unique("endpoint.id", endpoints.iter().map(|endpoint| endpoint.id.as_str()))?;
     Ok(endpoints)
 }
 
-fn validate_endpoint(raw: RawEndpoint) -> Checked<Endpoint> {
+fn validate_endpoint(raw: &RawEndpoint) -> Checked<Endpoint> {
     let key = |field: &str| format!("endpoint {:?} {field}", raw.id);
     let words = [
         ("regional", EndpointKind::Regional),
@@ -127,20 +127,16 @@ fn validate_alias(key: &str, raw: &RawAlias) -> Checked<Alias> {
     Ok(Alias { dns_name, hosted_zone_id: zone_id.clone() })
 }
 
-pub(super) fn validate_targets(
-    raw: Vec<RawTarget>,
-    endpoints: &[Endpoint],
-) -> Checked<Vec<Target>> {
-    not_above("target", &raw, LIST_MAX)?;
-    let targets =
-        raw.into_iter().map(validate_target).collect::<Result<Vec<Target>, ConfigError>>()?;
+pub(super) fn validate_targets(raw: &[RawTarget], endpoints: &[Endpoint]) -> Checked<Vec<Target>> {
+    not_above("target", raw, LIST_MAX)?;
+    let targets = raw.iter().map(validate_target).collect::<Result<Vec<Target>, ConfigError>>()?;
     let endpoint_ids = endpoints.iter().map(|endpoint| endpoint.id.as_str());
     let target_ids = targets.iter().map(|target| target.id.as_str());
     unique("target.id", endpoint_ids.chain(target_ids))?;
     Ok(targets)
 }
 
-fn validate_target(raw: RawTarget) -> Checked<Target> {
+fn validate_target(raw: &RawTarget) -> Checked<Target> {
     let key = |field: &str| format!("target {:?} {field}", raw.id);
     let kinds = TargetKind::ALL.map(|kind| (kind.as_str(), kind));
     let versions = [("1.1", HttpVersion::Http11), ("2", HttpVersion::Http2)];

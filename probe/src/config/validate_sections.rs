@@ -17,7 +17,7 @@ use crate::sample::Connection;
 
 type Checked<T> = Result<T, ConfigError>;
 
-const DAY: Duration = Duration::from_secs(86_400);
+const DAY: Duration = Duration::from_hours(24);
 /// The quantiles that block rows keep.
 const QUANTILES: [f64; 7] = [0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99];
 /// Most windows of a block: one bit each in its row.
@@ -174,7 +174,7 @@ pub(super) fn validate_dns(raw: RawDns) -> Checked<DnsSettings> {
     Ok(DnsSettings { servers })
 }
 
-pub(super) fn validate_traffic(raw: RawTraffic) -> Checked<TrafficSettings> {
+pub(super) fn validate_traffic(raw: &RawTraffic) -> Checked<TrafficSettings> {
     Ok(TrafficSettings { file: validate_path("traffic.file", &raw.file)? })
 }
 

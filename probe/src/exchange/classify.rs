@@ -92,11 +92,10 @@ pub(super) fn head_failed(cause: &hyper::Error) -> Outcome {
     match io_source(cause).map(io::Error::kind) {
         Some(io::ErrorKind::TimedOut) => Outcome::ResponseTimeout,
         Some(kind) if is_reset(kind) || kind == io::ErrorKind::UnexpectedEof => Outcome::Reset,
-        Some(_) => Outcome::Protocol { detail: words(cause) },
         None if cause.is_incomplete_message() || cause.is_canceled() || cause.is_closed() => {
             Outcome::Reset
         }
-        None => Outcome::Protocol { detail: words(cause) },
+        _ => Outcome::Protocol { detail: words(cause) },
     }
 }
 

@@ -122,14 +122,13 @@ impl Connector<'_> {
         };
         attempt.stage = Stage::Proxy;
         let fault = |detail: String| Outcome::Proxy { detail };
-        let address = match proxy.at.host.parse() {
-            Ok(address) => address,
-            Err(_) => {
-                let answer = self.resolver.lookup(&proxy.at.host).await;
-                let answer = answer.map_err(|cause| fault(cause.to_string()))?;
-                let first = answer.first().map(|answer| answer.address);
-                first.ok_or_else(|| fault(format!("{} has no address", proxy.at.host)))?
-            }
+        let address = if let Ok(address) = proxy.at.host.parse() {
+            address
+        } else {
+            let answer = self.resolver.lookup(&proxy.at.host).await;
+            let answer = answer.map_err(|cause| fault(cause.to_string()))?;
+            let first = answer.first().map(|answer| answer.address);
+            first.ok_or_else(|| fault(format!("{} has no address", proxy.at.host)))?
         };
         let at = SocketAddr::new(address, proxy.at.port);
         attempt.facts.remote = Some(at);

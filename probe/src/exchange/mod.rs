@@ -35,7 +35,7 @@ pub use request::{Due, Request};
 pub use tls::{Trust, TrustError};
 
 /// A warm connection older than this is opened anew between two samples.
-pub const WARM_AGE_MAX: Duration = Duration::from_secs(300);
+pub const WARM_AGE_MAX: Duration = Duration::from_mins(5);
 
 /// Largest movement of the wall clock against the monotonic one within which receive timestamps
 /// are believed, in ns.
@@ -162,7 +162,7 @@ impl Exchange {
     async fn cold(&self, request: &Request, due: Due) -> Sample {
         let config = self.configs.cold(request.insecure, request.http);
         let done = self.fresh(request, config, 0).await;
-        self.sample(request, due, done, Duration::ZERO)
+        Self::sample(request, due, done, Duration::ZERO)
     }
 
     async fn resumed(&self, request: &Request, due: Due) -> Sample {
@@ -179,7 +179,7 @@ impl Exchange {
         if done.result.is_err() {
             resuming.tickets.clear();
         }
-        self.sample(request, due, done, prepared)
+        Self::sample(request, due, done, prepared)
     }
 
     async fn warm(&self, request: &Request, due: Due) -> Sample {
@@ -188,7 +188,7 @@ impl Exchange {
         let left = request.timeout.saturating_sub(waited);
         let Ok(mut guard) = tokio::time::timeout(left, slot.lock()).await else {
             let done = self.failed_now(Outcome::ResponseTimeout);
-            return self.sample(request, due, done, Duration::ZERO);
+            return Self::sample(request, due, done, Duration::ZERO);
         };
         let before = self.clock.now();
         let usable = match guard.as_mut() {
@@ -201,14 +201,14 @@ impl Exchange {
                 (_, Ok(channel)) => *guard = Some(channel),
                 (mut done, Err(outcome)) => {
                     done.result = Err(outcome);
-                    return self.sample(request, due, done, Duration::ZERO);
+                    return Self::sample(request, due, done, Duration::ZERO);
                 }
             }
         }
         let prepared = self.clock.now().saturating_duration_since(before);
         let Some(channel) = guard.as_mut() else {
             let done = self.failed_now(Outcome::Reset);
-            return self.sample(request, due, done, prepared);
+            return Self::sample(request, due, done, prepared);
         };
         let done = self.over(channel, request).await;
         let aged = self.clock.now().saturating_duration_since(channel.opened) >= WARM_AGE_MAX;
@@ -220,7 +220,7 @@ impl Exchange {
                 *guard = self.open_warm(request).await.1.ok();
             }
         }
-        self.sample(request, due, done, prepared)
+        Self::sample(request, due, done, prepared)
     }
 
     /// Sends one request over a warm connection.
@@ -299,7 +299,7 @@ impl Exchange {
         all.entry(request.key.clone()).or_insert_with(make).clone()
     }
 
-    fn sample(&self, request: &Request, due: Due, done: Done, prepared: Duration) -> Sample {
+    fn sample(request: &Request, due: Due, done: Done, prepared: Duration) -> Sample {
         let Done { attempt, result, finished, wall_steady } = done;
         let Attempt { timeline, facts, .. } = attempt;
         let measured = timeline.measure(finished, wall_steady);

@@ -122,8 +122,10 @@ mod tests {
             at += Duration::from_micros(us);
             at
         };
-        let arrival =
-            |user: Instant| Arrival { user, kernel: Some(user - Duration::from_micros(early_us)) };
+        let arrival = |user: Instant| Arrival {
+            user,
+            kernel: user.checked_sub(Duration::from_micros(early_us)),
+        };
         timeline.resolve = Some((next(steps_us[0]), next(steps_us[1])));
         timeline.connect = Some((next(steps_us[2]), next(steps_us[3])));
         timeline.connect_kernel = Some(Duration::from_micros(steps_us[3].saturating_sub(early_us)));

@@ -274,6 +274,17 @@ impl Store {
         Ok(())
     }
 
+    /// Lets the file grow to at most so many pages of 4 KiB, or without a bound. What does not fit
+    /// is refused as by a full disk.
+    pub fn limit_pages(&mut self, pages: Option<u32>) -> Result<(), StoreError> {
+        let most = pages.unwrap_or(u32::MAX - 1);
+        // The pragma answers with the bound that is now in force.
+        self.connection
+            .query_row(&format!("PRAGMA max_page_count = {most}"), [], |row| row.get::<_, i64>(0))
+            .map(|_| ())
+            .map_err(|cause| self.fault(cause))
+    }
+
     /// How windows are laid into blocks.
     #[must_use]
     pub fn grid(&self) -> Grid {

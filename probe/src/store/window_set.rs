@@ -86,7 +86,9 @@ mod tests {
                        right in prop::collection::btree_set(0_u32..320, 0..60)) {
             let of = |indexes: &BTreeSet<u32>| {
                 let mut set = WindowSet::new(len);
-                indexes.iter().for_each(|index| set.insert(*index));
+                for index in indexes {
+                    set.insert(*index);
+                }
                 set
             };
             let (a, b) = (of(&left), of(&right));

@@ -1,0 +1,204 @@
+//! The store: blocks, merging, expiry, and the ways a file can be unusable.
+
+#![allow(clippy::unwrap_used, reason = "a test may end with a panic")]
+
+use probe::histogram::Histogram;
+use probe::sample::{Connection, Series};
+use probe::store::{Grid, Store, StoreError};
+use probe::window::{Sink, Window};
+
+const HOUR_MS: i64 = 3_600_000;
+const DAY_MS: i64 = 24 * HOUR_MS;
+
+fn series(target: &str) -> Series {
+    Series {
+        vantage: "eu-west-1".into(),
+        target: target.into(),
+        connection: Connection::Warm,
+        path: String::new(),
+    }
+}
+
+fn window(target: &str, start_ms: i64, len_ms: i64, values: &[u64]) -> Window {
+    let mut window = Window::new(series(target), start_ms, len_ms);
+    for us in values {
+        window.attempts += 1;
+        window.response.record(*us);
+        window.service.record(*us);
+        window.phases.processing.record(*us);
+    }
+    window
+}
+
+fn store(grid: Grid) -> (tempfile::TempDir, Store) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = Store::open(folder.path().join("nearside.sqlite")).unwrap();
+    store.set_grid(grid).unwrap();
+    (folder, store)
+}
+
+const DEMO: Grid = Grid { window_ms: 2_000, block_ms: 2_000 };
+const FOUR: Grid = Grid { window_ms: 1_000, block_ms: 4_000 };
+
+#[test]
+fn a_block_is_written_when_it_ends() {
+    let (_folder, mut store) = store(FOUR);
+    let mut failing = window("a", 1_000, 1_000, &[100, 200]);
+    failing.failures.insert("reset", 1);
+    failing.attempts += 1;
+    failing.response.record(5_000_001);
+    let mut missed = window("a", 2_000, 1_000, &[300]);
+    missed.missed = 1;
+    store.write(&[window("a", 0, 1_000, &[100, 100]), failing, missed]).unwrap();
+    assert!(store.blocks(0, i64::MAX).unwrap().is_empty(), "the block is still open");
+    store.write(&[window("a", 4_000, 1_000, &[9])]).unwrap();
+    let blocks = store.blocks(0, i64::MAX).unwrap();
+    assert_eq!(blocks.len(), 1);
+    let block = &blocks[0];
+    assert_eq!((block.start_ms, block.len_ms), (0, 4_000));
+    assert_eq!((block.attempts, block.failures, block.missed), (6, 1, 1));
+    assert_eq!(block.quantiles.p50_us, 100);
+    assert!(block.quantiles.p99_us > 5_000_000);
+    assert_eq!(block.quantiles.get(0.75), Some(300));
+    assert_eq!(block.quantiles.get(0.6), None);
+    assert_eq!((block.valid.len(), block.valid.count()), (4, 2));
+    assert!(block.valid.contains(0) && block.valid.contains(1) && !block.valid.contains(2));
+    store.close_open_blocks(8_000).unwrap();
+    assert_eq!(store.blocks(0, i64::MAX).unwrap().len(), 2);
+    assert_eq!(store.blocks(1, i64::MAX).unwrap().len(), 1);
+    assert_eq!(store.blocks(0, 7_999).unwrap().len(), 1);
+}
+
+#[test]
+fn a_window_that_comes_late_remakes_its_block() {
+    let (_folder, mut store) = store(FOUR);
+    store.write(&[window("a", 0, 1_000, &[100]), window("b", 4_000, 1_000, &[1])]).unwrap();
+    assert_eq!(store.blocks(0, 4_000).unwrap()[0].attempts, 1);
+    store.write(&[window("a", 3_000, 1_000, &[100, 100])]).unwrap();
+    let blocks = store.blocks(0, 4_000).unwrap();
+    assert_eq!((blocks.len(), blocks[0].attempts, blocks[0].valid.count()), (1, 3, 2));
+}
+
+#[test]
+fn windows_and_blocks_may_be_the_same() {
+    let (_folder, mut store) = store(DEMO);
+    for start_ms in [0, 2_000, 4_000] {
+        store
+            .write(&[window("a", start_ms, 2_000, &[7]), window("b", start_ms, 2_000, &[9])])
+            .unwrap();
+    }
+    let blocks = store.blocks(0, 6_000).unwrap();
+    assert_eq!(blocks.len(), 6);
+    assert!(
+        blocks
+            .windows(2)
+            .all(|two| (&two[0].series, two[0].start_ms) < (&two[1].series, two[1].start_ms))
+    );
+    assert_eq!(blocks[0].valid.shared(&blocks[3].valid), 1);
+}
+
+#[test]
+fn the_same_window_twice_is_merged() {
+    let (_folder, mut store) = store(DEMO);
+    store.write(&[window("a", 0, 2_000, &[10])]).unwrap();
+    store.write(&[window("a", 0, 2_000, &[30])]).unwrap();
+    let merged = store.merged(0, 2_000).unwrap();
+    assert_eq!((merged[0].attempts, merged[0].response.quantile_us(1.0)), (2, Some(30)));
+}
+
+/// Thirty-seven days with a window every six hours: what expired is still there, coarser.
+#[test]
+fn expiry_keeps_the_sum() {
+    let (_folder, mut store) = store(Grid::default());
+    let mut count = 0_u64;
+    let mut truth = Histogram::new();
+    for step in 0..(37 * 4) {
+        let us = 1_000 + u64::try_from(step).unwrap();
+        truth.record(us);
+        count += 1;
+        store.write(&[window("a", step * 6 * HOUR_MS, 60_000, &[us])]).unwrap();
+    }
+    let merged = store.merged(0, 37 * DAY_MS).unwrap();
+    assert_eq!(merged.len(), 1);
+    assert_eq!(merged[0].attempts, count);
+    assert_eq!(merged[0].response, truth);
+    assert_eq!(merged[0].phases.processing, truth);
+    let last = merged[0].last_ms;
+    assert_eq!(last, (37 * 4 - 1) * 6 * HOUR_MS + 60_000);
+    let raw = rusqlite::Connection::open(store.path()).unwrap();
+    let rows = |table: &str| -> i64 {
+        let sql = format!("SELECT count(*) FROM {table}");
+        raw.query_row(&sql, [], |row| row.get(0)).unwrap()
+    };
+    assert!(rows("windows") <= 6, "{} windows", rows("windows"));
+    assert!(rows("hours") <= 36 * 4, "{} hours", rows("hours"));
+    assert_eq!(store.blocks(0, DAY_MS).unwrap().len(), 0, "blocks are kept for 35 days");
+    assert!(store.blocks(20 * DAY_MS, 21 * DAY_MS).unwrap().len() == 4);
+}
+
+#[test]
+fn an_absent_store_is_not_made_by_a_reader() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("none.sqlite");
+    let error = Store::open_existing(&path).unwrap_err();
+    assert_eq!(error.to_string(), format!("store {} does not exist", path.display()));
+    assert!(!path.exists());
+}
+
+#[test]
+fn a_newer_store_is_refused_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("newer.sqlite");
+    rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", 9).unwrap();
+    let before = std::fs::read(&path).unwrap();
+    let error = Store::open(&path).unwrap_err();
+    let text =
+        format!("store {} has schema 9, newer than 1, the newest known here", path.display());
+    assert_eq!(error.to_string(), text);
+    assert!(error.hint().is_some());
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+}
+
+#[test]
+fn a_file_that_is_no_store_is_refused_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("text.sqlite");
+    std::fs::write(
+        &path,
+        "not a database, and long enough to have a header of its own\n".repeat(9),
+    )
+    .unwrap();
+    let before = std::fs::read(&path).unwrap();
+    assert!(matches!(Store::open(&path), Err(StoreError::Sqlite { .. })));
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+}
+
+#[test]
+fn a_grid_that_is_none_is_refused() {
+    let (_folder, mut store) = store(DEMO);
+    let error = store.set_grid(Grid { window_ms: 2_000, block_ms: 3_000 }).unwrap_err();
+    assert_eq!(error.to_string(), "a block of 3000 ms is not a multiple of a window of 2000 ms");
+    assert_eq!(store.grid(), DEMO);
+}
+
+/// A file that may not grow stands for a full disk: nothing of the batch is written, everything
+/// written before is there, and once there is room the same batch goes in.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("full.sqlite");
+    let mut store = Store::open(&path).unwrap();
+    store.write(&[window("first", 0, 60_000, &[5])]).unwrap();
+    store.limit_pages(Some(40)).unwrap();
+    let many: Vec<Window> =
+        (0..2_000).map(|n| window(&format!("t{n}"), 60_000, 60_000, &[1, 1_000, 90_000])).collect();
+    let error = Sink::write(&mut store, many).unwrap_err();
+    let text = format!("store {} cannot grow: the disk is full", path.display());
+    assert_eq!(error.cause.to_string(), text);
+    assert_eq!(error.windows.len(), 2_000);
+    assert_eq!(store.merged(0, HOUR_MS).unwrap().len(), 1);
+    store.limit_pages(None).unwrap();
+    Sink::write(&mut store, error.windows).unwrap();
+    assert_eq!(store.merged(0, HOUR_MS).unwrap().len(), 2_001);
+}
