@@ -1,6 +1,13 @@
 //! What DNS answers, as tables: zone, health, question, draw of chance, answer. And what the
 //! state remembers of references, protections and tags.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a helper of a test fails as the test does"
+)]
+
 mod route53;
 
 use std::collections::BTreeMap;
@@ -216,7 +223,7 @@ fn names_that_are_and_are_not() {
     check("c.example.com", RrType::A, Rcode::NoError, 2, 0);
     check("c.example.com", RrType::Cname, Rcode::NoError, 1, 0);
     check("out.example.com", RrType::A, Rcode::NoError, 1, 0);
-    check("loop.example.com", RrType::A, Rcode::NoError, 9, 1);
+    check("loop.example.com", RrType::A, Rcode::NoError, 1, 0);
     check("www.child.example.com", RrType::A, Rcode::NoError, 0, 1);
     check("www.other.org", RrType::A, Rcode::Refused, 0, 0);
     check("d-no.execute-api.eu-west-1.amazonaws.com", RrType::A, Rcode::NxDomain, 0, 0);

@@ -1,6 +1,13 @@
 //! The running Route 53 over its sockets: signed and unsigned calls, error documents, faults,
 //! propagation, DNS with EDNS client subnet, truncation, and health checks on a real listener.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a helper of a test fails as the test does"
+)]
+
 mod route53;
 
 use std::net::SocketAddr;
