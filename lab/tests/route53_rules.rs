@@ -10,6 +10,7 @@
 #![allow(
     clippy::too_many_lines,
     clippy::format_collect,
+    clippy::format_push_string,
     reason = "the tests are flat tables, and some batches are made of numbered lines"
 )]
 
