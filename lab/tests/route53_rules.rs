@@ -1,6 +1,19 @@
 //! The rules of change batches, as tables: what the zone holds, the batch, and the refusal.
 //! A refused batch leaves the zone as it was. Texts are AWS's where AWS-FACTS has them.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a helper of a test fails as the test does"
+)]
+#![allow(
+    clippy::too_many_lines,
+    clippy::format_collect,
+    clippy::format_push_string,
+    reason = "the tests are flat tables, and some batches are made of numbered lines"
+)]
+
 mod route53;
 
 use lab::route53::error::Code;

@@ -171,7 +171,9 @@ impl<'a> Walk<'a, '_> {
                 break;
             };
             answers.extend(cname);
-            if !target.is_within(&self.zone.name) || self.referral(&target).is_some() {
+            // A chain that comes back to a name is told once, as far as it goes.
+            let seen = answers.iter().any(|record: &Record| record.name == target);
+            if seen || !target.is_within(&self.zone.name) || self.referral(&target).is_some() {
                 return self.made(rcode, answers, Vec::new());
             }
             name = target;
