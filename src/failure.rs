@@ -104,9 +104,8 @@ impl From<Refusal> for Failure {
 impl From<ApplyError> for Failure {
     fn from(error: ApplyError) -> Self {
         let exit = match &error {
-            ApplyError::Drift(_) => Exit::Drift,
+            ApplyError::Drift(_) | ApplyError::Zone(ZoneError::Refused { .. }) => Exit::Drift,
             ApplyError::Unhealthy { .. } | ApplyError::Unfinished(..) => Exit::Refused,
-            ApplyError::Zone(ZoneError::Refused { .. }) => Exit::Drift,
             _ => Exit::Failed,
         };
         Self::new(exit, &error).maybe_hint(error.hint())

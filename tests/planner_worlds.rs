@@ -4,6 +4,8 @@
 //! Vantages are sampled as probes would sample them (four cold and two warm responses a block of
 //! two seconds); clients, which nothing measured from, judge by the lab's true costs.
 
+#![expect(clippy::unwrap_used, reason = "a test says where it failed by panicking")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use advisor::advice::{AdviceRule, Routing, advise};

@@ -4,6 +4,8 @@ pub mod matrix;
 pub mod regret;
 pub mod table;
 
+use std::fmt::Write as _;
+
 use advisor::apply::Outcome;
 use advisor::journal::{Ending, Operation};
 use advisor::plan::{Intent, Plan};
@@ -21,7 +23,8 @@ pub fn outcome_text(outcome: &Outcome) -> String {
         Ending::Abandoned(cause) => format!("nothing written: {cause}\n"),
     };
     if let Some(verification) = &outcome.verification {
-        text.push_str(&format!(
+        let _ = write!(
+            text,
             "verified: {} record sets as planned, {} missing, {} foreign; \
              {} of {} DNS answers as planned\n",
             verification.matched,
@@ -29,7 +32,7 @@ pub fn outcome_text(outcome: &Outcome) -> String {
             verification.foreign.len(),
             verification.as_planned,
             verification.asked
-        ));
+        );
     }
     text
 }
@@ -65,29 +68,32 @@ pub fn verified_json(outcome: &Outcome) -> Value {
 pub fn plan_text(plan: &Plan) -> String {
     let mut text = format!("plan {} for {} in zone {}\n", plan.id(), plan.service, plan.zone_id);
     for step in &plan.moves {
-        text.push_str(&format!(
+        let _ = write!(
+            text,
             "  label {}: {} -> {} ({})\n",
             step.label, step.from, step.to, step.reason
-        ));
+        );
     }
     for change in &plan.changes {
         let sign = if change.action == advisor::record::Action::Create { '+' } else { '-' };
         let set = probe::once::escape(&change.resource_record_set.to_string());
-        text.push_str(&format!("  {sign} {set}\n"));
+        let _ = write!(text, "  {sign} {set}\n");
     }
     if !plan.health_checks.is_empty() {
-        text.push_str(&format!(
+        let _ = write!(
+            text,
             "  {} health checks are found or created first\n",
             plan.health_checks.len()
-        ));
+        );
     }
     if plan.intent == Intent::Route {
-        text.push_str(&format!(
+        let _ = write!(
+            text,
             "  moves {:.0} % of the traffic ({}); preferred labels {}\n",
             plan.effect.traffic_moved * 100.0,
             plan.effect.weights,
             plan.effect.preferred
-        ));
+        );
     }
     text
 }
