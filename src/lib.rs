@@ -33,7 +33,13 @@ pub fn probe(arguments: &Probe) -> ExitCode {
 }
 
 async fn advise(arguments: &Advisor, terminal: Terminal) -> Result<(), Failure> {
-    let setup = || Setup::read(&arguments.global);
+    let setup = || {
+        let setup = Setup::read(&arguments.global)?;
+        for section in setup.unused_sections() {
+            terminal.say(&format!("note: {section} is in the configuration, and is not used yet"));
+        }
+        Ok::<Setup, Failure>(setup)
+    };
     match &arguments.command {
         AdvisorCommand::Demo(args) => demo::run(terminal, args).await,
         AdvisorCommand::Lab(args) => command::lab::run(terminal, args).await,

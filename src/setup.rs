@@ -44,6 +44,20 @@ impl Setup {
         })
     }
 
+    /// Sections that are read and checked, and that no command uses yet.
+    #[must_use]
+    pub fn unused_sections(&self) -> Vec<&'static str> {
+        let config = &self.config;
+        let sections = [
+            ("stateless", config.stateless),
+            ("[[slo]]", !config.slos.is_empty()),
+            ("[traffic]", config.traffic.is_some()),
+            ("[cloudwatch]", config.cloudwatch.is_some()),
+            ("guard.allow_cloud_only", config.guard.allow_cloud_only),
+        ];
+        sections.into_iter().filter(|(_, is_there)| *is_there).map(|(name, _)| name).collect()
+    }
+
     /// The apply journal: it stands beside the store, whichever is used.
     #[must_use]
     pub fn journal_path(&self) -> PathBuf {
