@@ -41,7 +41,7 @@ pub struct Global {
     /// Print one JSON document on stdout, and nothing else there
     #[arg(long, global = true)]
     pub json: bool,
-    /// Print no progress and no hints
+    /// Print no progress
     #[arg(long, short, global = true)]
     pub quiet: bool,
 }

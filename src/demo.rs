@@ -47,13 +47,23 @@ pub async fn run(terminal: Terminal, args: &DemoArgs) -> Result<(), Failure> {
     terminal.result(&story.text(), &story.json())
 }
 
-/// Makes the folder, without the store and the journal of an earlier demo.
+/// What marks a folder as one of the demo's own.
+const MARKER: &str = ".nearside-demo";
+
+/// Makes the folder, without the store and the journal of an earlier demo. A folder that holds
+/// anything else is not touched: a store and a journal there may be somebody's only ones.
 fn prepare(folder: &Path) -> Result<PathBuf, Failure> {
     let failure = |cause: std::io::Error| {
         Failure::new(Exit::Failed, format!("cannot prepare {}: {cause}", folder.display()))
             .hint("name another folder with --keep")
     };
     std::fs::create_dir_all(folder).map_err(failure)?;
+    let is_empty = std::fs::read_dir(folder).map_err(failure)?.next().is_none();
+    if !is_empty && !folder.join(MARKER).exists() {
+        let message = format!("{} is not empty, and no earlier demo made it", folder.display());
+        return Err(Failure::new(Exit::Usage, message).hint("name a new folder with --keep"));
+    }
+    std::fs::write(folder.join(MARKER), "").map_err(failure)?;
     for name in
         ["nearside.sqlite", "nearside.sqlite-wal", "nearside.sqlite-shm", "nearside.journal"]
     {
@@ -256,8 +266,6 @@ impl<'a> Demo<'a> {
 
     fn truth(&self, world: &World, before: &[String], after: &[String]) -> Result<Truth, Failure> {
         let cold_share = self.setup.config.evidence.cold_share;
-        let regions = |answers: &'_ [String]| -> Vec<String> { answers.to_vec() };
-        let (before, after) = (regions(before), regions(after));
         let before: Vec<&str> = before.iter().map(String::as_str).collect();
         let after: Vec<&str> = after.iter().map(String::as_str).collect();
         let judged = || {

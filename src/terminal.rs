@@ -1,6 +1,7 @@
 //! Where words go: results to stdout, progress and questions to stderr.
 //!
-//! The only module that prints. What comes from outside is escaped before it gets here or here.
+//! The only module that prints. Progress is escaped here; results are escaped where they are made,
+//! since only there is it known which control characters are meant (colours).
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
@@ -13,7 +14,7 @@ use crate::failure::{Exit, Failure};
 pub struct Terminal {
     /// One JSON document on stdout and nothing else there.
     pub json: bool,
-    /// No progress and no hints.
+    /// No progress.
     pub quiet: bool,
     /// ANSI colours on stdout.
     pub color: bool,
@@ -40,12 +41,13 @@ impl Terminal {
     pub fn say(self, text: &str) {
         if !self.quiet {
             // Nobody can be told that stderr is closed.
-            let _ = writeln!(io::stderr(), "{text}");
+            let _ = writeln!(io::stderr(), "{}", crate::show::escape_lines(text));
         }
     }
 
-    /// Asks before something is written. Without a terminal nobody can answer, which is a no.
-    pub fn confirm(self, question: &str, yes: bool) -> Result<(), Failure> {
+    /// Asks before something is written, and shows what, whatever `--quiet` says. Without a terminal
+    /// nobody can answer, which is a no.
+    pub fn confirm(self, what: &str, question: &str, yes: bool) -> Result<(), Failure> {
         if yes {
             return Ok(());
         }
@@ -53,7 +55,7 @@ impl Terminal {
         if !io::stdin().is_terminal() {
             return Err(refused().hint("add --yes to go on without being asked"));
         }
-        let _ = write!(io::stderr(), "{question} [y/N] ");
+        let _ = write!(io::stderr(), "{}\n{question} [y/N] ", crate::show::escape_lines(what));
         let mut answer = String::new();
         let read = io::stdin().lock().read_line(&mut answer);
         if read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes") {

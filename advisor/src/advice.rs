@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::evidence::{Comparison, EvidenceRule, compare, success_gate};
+use crate::evidence::{Comparison, EvidenceRule, compare, paired_costs_ms, success_gate};
 use crate::matrix::Matrix;
 use crate::name::Label;
 use crate::statistics::holm_rejects;
@@ -40,14 +40,10 @@ pub struct Routing {
 }
 
 impl Routing {
-    /// The cloud vantages for which Route 53 prefers `label`.
+    /// The vantages for which Route 53 prefers `label`, of either population: anyone may object.
     pub fn catchment<'a>(&'a self, label: &'a Label) -> impl Iterator<Item = &'a str> {
-        self.preferred
-            .iter()
-            .filter(move |(vantage, preferred)| {
-                *preferred == label && self.cloud.contains(*vantage)
-            })
-            .map(|(vantage, _)| vantage.as_str())
+        let of_label = move |(_, preferred): &(&String, &Label)| *preferred == label;
+        self.preferred.iter().filter(of_label).map(|(vantage, _)| vantage.as_str())
     }
 
     fn without(&self, vantage: &str) -> Self {
@@ -96,9 +92,10 @@ pub struct Considered {
 pub enum Reason {
     /// The witness gains, and nobody of the catchment loses.
     Repoint,
-    /// No challenger is admissible.
+    /// A challenger gains at the witness, and something else stands against it.
     Keep,
-    /// The endpoint has no witness: cloud evidence cannot speak for its clients.
+    /// The endpoint has no witness, or its witness does not gain so surely that its clients must:
+    /// cloud evidence does not support a move.
     Unsupported,
     /// Too few blocks for any verdict.
     InsufficientData,
@@ -258,10 +255,13 @@ fn consider(
     rule: &AdviceRule,
 ) -> Considered {
     let (verdict, at) = judge(recent, routing, label, test, rule);
-    let mut vantages: BTreeSet<&str> = routing.catchment(label).collect();
+    let in_cloud = |vantage: &&str| routing.cloud.contains(*vantage);
+    let mut vantages: BTreeSet<&str> = routing.catchment(label).filter(in_cloud).collect();
     vantages.insert(&test.witness);
+    let pair = (test.current.as_str(), test.challenger.as_str());
+    let cost_ms = |vantage: &&str| paired_costs_ms(recent, vantage, pair, &rule.evidence);
     let costs: Option<Vec<f64>> =
-        vantages.iter().map(|vantage| recent.median_cost_ms(vantage, &test.challenger)).collect();
+        vantages.iter().map(|vantage| cost_ms(vantage).map(|(_, there)| there)).collect();
     let mean_cost_ms = costs.map(|costs| costs.iter().sum::<f64>() / costs.len() as f64);
     let (challenger, comparison) = (test.challenger.clone(), test.comparison.clone());
     Considered { challenger, verdict, comparison, at, mean_cost_ms }
@@ -286,8 +286,8 @@ fn judge(
         return (Verdict::FailsMore(bound), None);
     }
     for vantage in routing.catchment(label) {
-        let cost_ms = |endpoint: &str| recent.median_cost_ms(vantage, endpoint);
-        let (Some(here), Some(there)) = (cost_ms(&test.current), cost_ms(&test.challenger)) else {
+        let pair = (test.current.as_str(), test.challenger.as_str());
+        let Some((here, there)) = paired_costs_ms(recent, vantage, pair, &rule.evidence) else {
             return (Verdict::UnknownCost, Some(vantage.to_owned()));
         };
         if there - here > rule.harm_ms {
@@ -311,11 +311,15 @@ fn conclude(
         .map(|(_, challenger)| challenger.clone());
     let all_insufficient = !considered.is_empty()
         && considered.iter().all(|challenger| challenger.verdict == Verdict::InsufficientData);
+    let none_gains = considered.iter().all(|challenger| {
+        matches!(challenger.verdict, Verdict::NoGain | Verdict::InsufficientData)
+    });
     let reason = match &best {
         _ if !routing.witnesses.contains_key(current) => Reason::Unsupported,
         _ if all_insufficient => Reason::InsufficientData,
         Some(_) if routing.cooling.contains_key(label) => Reason::CoolingDown,
         Some(_) => Reason::Repoint,
+        None if none_gains => Reason::Unsupported,
         None => Reason::Keep,
     };
     let advised = match (reason, best) {

@@ -74,6 +74,8 @@ pub struct Comparison {
     pub interval_ms: Option<(f64, f64)>,
     /// Of the pair.
     pub volatility: Volatility,
+    /// The end of the newest block looked at, milliseconds since the epoch.
+    pub until_ms: Option<i64>,
 }
 
 impl Comparison {
@@ -106,14 +108,19 @@ pub fn compare(
         Volatility::NotJudged | Volatility::Calm(_) => rule.blocks,
     };
     let since_ms = within(EvidenceRule::slots(needed));
-    let newest: Vec<f64> = all
+    let newest: Vec<(i64, f64)> = all
         .iter()
         .rev()
         .take_while(|(start_ms, _)| *start_ms >= since_ms)
         .take(needed as usize)
-        .map(|(_, difference)| *difference)
+        .copied()
         .collect();
-    verdict(&newest, needed, least_gain_ms + margin_ms, volatility, rule.alpha)
+    let differences: Vec<f64> = newest.iter().map(|(_, difference)| *difference).collect();
+    let threshold_ms = least_gain_ms + margin_ms;
+    Comparison {
+        until_ms: newest.first().map(|(start_ms, _)| start_ms + matrix.block_ms),
+        ..verdict(&differences, needed, threshold_ms, volatility, rule.alpha)
+    }
 }
 
 fn verdict(
@@ -128,7 +135,26 @@ fn verdict(
     let wins = count(newest.iter().filter(|difference| **difference > threshold_ms).count());
     let p = if found >= needed { sign_test_p(wins, found) } else { 1.0 };
     let (gain_ms, interval_ms) = (median(newest), median_interval(newest, alpha));
-    Comparison { needed, found, threshold_ms, wins, p, gain_ms, interval_ms, volatility }
+    let until_ms = None;
+    Comparison { needed, found, threshold_ms, wins, p, gain_ms, interval_ms, volatility, until_ms }
+}
+
+/// The median costs of both endpoints over the same blocks: the newest valid ones that a verdict
+/// looks at. `None` where there are fewer than it needs.
+#[must_use]
+pub fn paired_costs_ms(
+    matrix: &Matrix,
+    vantage: &str,
+    (current, challenger): (&str, &str),
+    rule: &EvidenceRule,
+) -> Option<(f64, f64)> {
+    let (current, challenger) = (matrix.cell(vantage, current)?, matrix.cell(vantage, challenger)?);
+    let slots_ms = i64::from(EvidenceRule::slots(rule.blocks)) * matrix.block_ms;
+    let pairs = differences(current, challenger, matrix.end_ms()? - slots_ms);
+    let newest = pairs.get(pairs.len().checked_sub(rule.blocks as usize)?..)?;
+    let here: Vec<f64> = newest.iter().map(|(start, _)| current[start].cost_ms).collect();
+    let there: Vec<f64> = newest.iter().map(|(start, _)| challenger[start].cost_ms).collect();
+    Some((median(&here)?, median(&there)?))
 }
 
 /// The differences `cost(current) - cost(challenger)` of the blocks that are valid for both, since

@@ -1,8 +1,8 @@
 //! Decides and applies: matrix -> advice -> plan -> cleared plan -> change batch -> verdict.
 //!
 //! The owner of the words of routing. Everything up to the batch is pure: no IO, no clock, the same
-//! input gives the same bytes. Only [`survey`], [`observe`], [`journal`] and [`apply`] touch the
-//! world, through the traits [`zone::Zone`], [`matrix::MatrixSource`] and [`answers::Answers`].
+//! input gives the same bytes. Only [`survey`], [`source`], [`observe`], [`verify`], [`journal`] and
+//! [`apply`] touch the world, through the traits [`zone::Zone`], [`matrix::MatrixSource`] and [`answers::Answers`].
 
 pub mod advice;
 pub mod answers;

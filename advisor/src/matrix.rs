@@ -74,10 +74,6 @@ pub struct CostRule {
 pub struct CostBlock {
     /// `cold_share x Q_cold + (1 - cold_share) x Q_warm`.
     pub cost_ms: f64,
-    /// Samples of both series.
-    pub attempts: u64,
-    /// Failures of both series.
-    pub failures: u64,
     /// Windows that are evidence in every series the cost is made of.
     pub valid: WindowSet,
 }
@@ -95,28 +91,55 @@ pub struct Matrix {
     /// Ids, sorted.
     pub endpoints: Vec<String>,
     cells: BTreeMap<(String, String), Cell>,
+    counts: BTreeMap<(String, String), BTreeMap<i64, Counts>>,
+}
+
+/// How often a cell was tried in one block, whether or not a cost came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Samples.
+    pub attempts: u64,
+    /// Those that failed.
+    pub failures: u64,
 }
 
 impl Matrix {
-    /// Puts the series together. A block that lacks a series its cost is made of has no cost.
+    /// Puts the series together. A block that lacks a series its cost is made of has no cost, but
+    /// its failures count.
     #[must_use]
     pub fn build(rows: &[CellBlock], rule: CostRule) -> Self {
         let mut parts: BTreeMap<(&str, &str, i64), Vec<&CellBlock>> = BTreeMap::new();
         for row in rows {
             parts.entry((&row.vantage, &row.endpoint, row.start_ms)).or_default().push(row);
         }
-        let mut cells: BTreeMap<(String, String), Cell> = BTreeMap::new();
+        let mut matrix = Self {
+            block_ms: rule.block_ms,
+            vantages: Vec::new(),
+            endpoints: Vec::new(),
+            cells: BTreeMap::new(),
+            counts: BTreeMap::new(),
+        };
         for ((vantage, endpoint, start_ms), rows) in parts {
-            if let Some(block) = cost_block(&rows, rule.cold_share) {
-                let key = (vantage.to_owned(), endpoint.to_owned());
-                cells.entry(key).or_default().insert(start_ms, block);
-            }
+            let key = (vantage.to_owned(), endpoint.to_owned());
+            matrix.counts.entry(key.clone()).or_default().insert(start_ms, counts(&rows));
+            let cell = matrix.cells.entry(key).or_default();
+            cell.extend(cost_block(&rows, rule.cold_share).map(|block| (start_ms, block)));
         }
-        let vantages: BTreeSet<&String> = cells.keys().map(|(vantage, _)| vantage).collect();
-        let endpoints: BTreeSet<&String> = cells.keys().map(|(_, endpoint)| endpoint).collect();
-        let (vantages, endpoints) =
+        let vantages: BTreeSet<&String> = matrix.cells.keys().map(|(vantage, _)| vantage).collect();
+        let endpoints: BTreeSet<&String> = matrix.cells.keys().map(|(_, id)| id).collect();
+        (matrix.vantages, matrix.endpoints) =
             (vantages.into_iter().cloned().collect(), endpoints.into_iter().cloned().collect());
-        Self { block_ms: rule.block_ms, vantages, endpoints, cells }
+        matrix
+    }
+
+    /// The matrix with exactly these endpoints, measured or not.
+    #[must_use]
+    pub fn with_endpoints<'a>(mut self, endpoints: impl IntoIterator<Item = &'a str>) -> Self {
+        let endpoints: BTreeSet<&str> = endpoints.into_iter().collect();
+        self.cells.retain(|(_, endpoint), _| endpoints.contains(endpoint.as_str()));
+        self.counts.retain(|(_, endpoint), _| endpoints.contains(endpoint.as_str()));
+        self.endpoints = endpoints.into_iter().map(str::to_owned).collect();
+        self
     }
 
     /// One cell, if anything was measured there.
@@ -144,11 +167,14 @@ impl Matrix {
     pub fn newest(&self, slots: u32) -> Self {
         let Some(end_ms) = self.end_ms() else { return self.clone() };
         let start_ms = end_ms - i64::from(slots) * self.block_ms;
-        let recent = |cell: &Cell| -> Cell {
-            cell.range(start_ms..).map(|(start, block)| (*start, block.clone())).collect()
-        };
-        let cells = self.cells.iter().map(|(key, cell)| (key.clone(), recent(cell))).collect();
-        Self { cells, ..self.clone() }
+        let mut recent = self.clone();
+        for cell in recent.cells.values_mut() {
+            *cell = cell.split_off(&start_ms);
+        }
+        for counts in recent.counts.values_mut() {
+            *counts = counts.split_off(&start_ms);
+        }
+        recent
     }
 
     /// The median over a cell's blocks of their cost.
@@ -159,20 +185,42 @@ impl Matrix {
         median(&costs)
     }
 
+    /// How often one cell was tried.
+    #[must_use]
+    pub fn counts(&self, vantage: &str, endpoint: &str) -> Counts {
+        let blocks = self.counts.get(&(vantage.to_owned(), endpoint.to_owned()));
+        blocks.into_iter().flat_map(BTreeMap::values).fold(Counts::default(), Counts::plus)
+    }
+
     /// Failures and attempts at one endpoint, over the vantages that `counts` says yes to.
     #[must_use]
     pub fn failures(&self, endpoint: &str, counts: impl Fn(&str) -> bool) -> (u64, u64) {
-        self.cells()
-            .filter(|(vantage, of, _)| *of == endpoint && counts(vantage))
-            .flat_map(|(_, _, cell)| cell.values())
-            .fold((0, 0), |(failures, attempts), block| {
-                (failures + block.failures, attempts + block.attempts)
-            })
+        let vantages = self.counts.keys().filter(|(v, of)| of == endpoint && counts(v));
+        let sum = vantages
+            .fold(Counts::default(), |sum, (vantage, _)| sum.plus(&self.counts(vantage, endpoint)));
+        (sum.failures, sum.attempts)
     }
 }
 
+impl Counts {
+    fn plus(self, other: &Self) -> Self {
+        Self { attempts: self.attempts + other.attempts, failures: self.failures + other.failures }
+    }
+}
+
+fn counts(rows: &[&CellBlock]) -> Counts {
+    rows.iter().fold(Counts::default(), |sum, row| {
+        sum.plus(&Counts { attempts: row.attempts, failures: row.failures })
+    })
+}
+
 fn cost_block(rows: &[&CellBlock], cold_share: f64) -> Option<CostBlock> {
-    let of = |connection| rows.iter().find(|row| row.connection == connection).copied();
+    // Several paths of one endpoint cannot be merged without their histograms: the one that most
+    // samples took speaks for the endpoint. API Gateway's Regional endpoints have one.
+    let of = |connection| {
+        let series = rows.iter().filter(|row| row.connection == connection);
+        series.max_by_key(|row| row.attempts).copied()
+    };
     let shares = [(Connection::Cold, cold_share), (Connection::Warm, 1.0 - cold_share)];
     let mut parts = Vec::with_capacity(2);
     for (connection, share) in shares.into_iter().filter(|(_, share)| *share > 0.0) {
@@ -182,12 +230,7 @@ fn cost_block(rows: &[&CellBlock], cold_share: f64) -> Option<CostBlock> {
     for (row, _) in &parts[1..] {
         valid = in_both(&valid, &row.valid);
     }
-    Some(CostBlock {
-        cost_ms: parts.iter().map(|(row, share)| share * row.value_ms).sum(),
-        attempts: parts.iter().map(|(row, _)| row.attempts).sum(),
-        failures: parts.iter().map(|(row, _)| row.failures).sum(),
-        valid,
-    })
+    Some(CostBlock { cost_ms: parts.iter().map(|(row, share)| share * row.value_ms).sum(), valid })
 }
 
 fn in_both(a: &WindowSet, b: &WindowSet) -> WindowSet {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use probe::sample::Phase;
+use probe::sample::{Connection, Phase};
 use probe::store::{Store, StoreError};
 
 use crate::matrix::{CellBlock, MatrixSource, SourceError};
@@ -63,7 +63,8 @@ impl MatrixSource for StoreSource {
     ) -> Result<BTreeMap<(String, String), f64>, SourceError> {
         let rows = self.open()?.merged(since_ms, until_ms).map_err(|error| self.error(&error))?;
         let mut round_trips = BTreeMap::new();
-        for row in rows {
+        // Only a cold series opens a connection of its own.
+        for row in rows.into_iter().filter(|row| row.series.connection == Connection::Cold) {
             if let Some(connect_us) = row.phases.get(Phase::Connect).quantile_us(MEDIAN) {
                 let cell = (row.series.vantage, row.series.target);
                 round_trips.insert(cell, connect_us as f64 / 1_000.0);

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use probe::config::Config;
 
-use crate::advice::{Advice, Routing, advise};
+use crate::advice::{Advice, LabelAdvice, Routing, advise};
 use crate::answers::Answers;
 use crate::apply::HEALTH_CHECK_PREFIX;
 use crate::evidence::EvidenceRule;
@@ -206,10 +206,19 @@ impl Survey {
             traffic_moved: moved,
             weights: "equal weights over vantages".into(),
             preferred: self.preference.as_str().into(),
-            evidence_until_ms: self.matrix.end_ms(),
+            evidence_until_ms: evidence_until_ms(advice),
             vantages,
         }
     }
+}
+
+/// The end of the evidence of the move whose evidence is the oldest.
+fn evidence_until_ms(advice: &Advice) -> Option<i64> {
+    let chosen = |line: &LabelAdvice| {
+        let chosen = line.considered.iter().find(|one| one.challenger == line.advised)?;
+        chosen.comparison.until_ms
+    };
+    advice.moves().map(chosen).min().flatten()
 }
 
 /// Reads as much history as any verdict looks at, up to the last block that has ended.
@@ -223,10 +232,9 @@ pub async fn read_matrix<S: MatrixSource>(
     let until_ms = now_ms.div_euclid(rule.block_ms) * rule.block_ms;
     let stale_ms = settings::millis(config.evidence.stale);
     let since_ms = until_ms - i64::from(slots) * rule.block_ms - stale_ms;
-    let mut rows = source.cell_blocks(config.evidence.quantile, since_ms, until_ms).await?;
-    let known = |id: &str| config.endpoints.iter().any(|endpoint| endpoint.id == id);
-    rows.retain(|row| known(&row.endpoint));
-    Ok(Matrix::build(&rows, rule))
+    let rows = source.cell_blocks(config.evidence.quantile, since_ms, until_ms).await?;
+    let endpoints = config.endpoints.iter().map(|endpoint| endpoint.id.as_str());
+    Ok(Matrix::build(&rows, rule).with_endpoints(endpoints))
 }
 
 async fn preferred<S: MatrixSource, A: Answers>(
@@ -239,6 +247,10 @@ async fn preferred<S: MatrixSource, A: Answers>(
     let shadow = Marks::of(&view.service).shadow_labels(Shadow::Live, &view.records);
     if !shadow.is_empty() && shadow.iter().eq(live.labels.keys()) {
         let asked = answers.preferred(Shadow::Live).await.map_err(SurveyError::Preferred)?;
+        if let Some(other) = asked.values().find(|label| !live.labels.contains_key(label)) {
+            let cause = format!("label '{other}' is preferred, and it is not installed");
+            return Err(SurveyError::Preferred(cause));
+        }
         return Ok((asked, Preference::Asked));
     }
     let since_ms =

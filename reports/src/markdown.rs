@@ -91,18 +91,20 @@ fn escape(text: &str) -> String {
 
 fn answer(text: &mut String, input: &Input<'_>) {
     let moves: Vec<&LabelAdvice> = input.advice.moves().collect();
-    let moved = match moves.as_slice() {
+    let which = match moves.as_slice() {
         [] => "No label should move.".to_owned(),
         [one] => format!(
             "Label {} should point at {} and not at {}.",
-            one.label, one.advised, one.current
+            escape(one.label.as_str()),
+            escape(&one.advised),
+            escape(&one.current)
         ),
         several => format!("{} labels should point elsewhere.", several.len()),
     };
     let share = input.plan.effect.traffic_moved * 100.0;
     let _ = writeln!(
         text,
-        "{moved} That moves {share:.0} % of the traffic ({}).",
+        "{which} That moves {share:.0} % of the traffic ({}).",
         input.plan.effect.weights
     );
     if let Some(truth) = input.truth {
@@ -133,7 +135,7 @@ fn costs(text: &mut String, input: &Input<'_>) {
             let cost = cost.map_or_else(|| "-".to_owned(), |cost| format!("{cost:.1}"));
             if here == Some(endpoint) { format!("**{cost}**") } else { cost }
         });
-        let label = label.map_or_else(|| "-".to_owned(), ToString::to_string);
+        let label = label.map_or_else(|| "-".to_owned(), |label| escape(label.as_str()));
         let cells: Vec<String> = cells.collect();
         let _ = writeln!(text, "| {} | {label} | {} |", escape(vantage), cells.join(" | "));
     }
@@ -157,9 +159,9 @@ fn advice(text: &mut String, input: &Input<'_>) {
         let _ = writeln!(
             text,
             "| {} | {} | {} | {} | {} |",
-            line.label,
-            line.current,
-            line.advised,
+            escape(line.label.as_str()),
+            escape(&line.current),
+            escape(&line.advised),
             line.reason.code(),
             catchment.join(", ")
         );
@@ -175,9 +177,9 @@ fn advice(text: &mut String, input: &Input<'_>) {
         let _ = writeln!(
             text,
             "- {}: its witness gains {:.1} ms{interval} at {}; {} of {} blocks exceed {:.1} ms, p = {:.1e}.",
-            line.label,
+            escape(line.label.as_str()),
             comparison.gain_ms.unwrap_or_default(),
-            line.advised,
+            escape(&line.advised),
             comparison.wins,
             comparison.found,
             comparison.threshold_ms,
@@ -223,7 +225,7 @@ fn applies(text: &mut String, input: &Input<'_>) {
                 (records, format!("{} of {} as planned", seen.as_planned, seen.asked))
             },
         );
-        let change = outcome.change_id.as_deref().unwrap_or("-");
+        let change = outcome.change_id.as_deref().map_or_else(|| "-".to_owned(), escape);
         let _ =
             writeln!(text, "| {} | {change} | {ending} | {records} | {answers} |", applied.what);
     }

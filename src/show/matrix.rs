@@ -39,8 +39,8 @@ impl MatrixView {
             let view = CellView {
                 cost_ms: recent.median_cost_ms(vantage, endpoint),
                 blocks: cell.len(),
-                attempts: cell.values().map(|block| block.attempts).sum(),
-                failures: cell.values().map(|block| block.failures).sum(),
+                attempts: recent.counts(vantage, endpoint).attempts,
+                failures: recent.counts(vantage, endpoint).failures,
                 age_ms: cell.keys().next_back().map(|start| now_ms - start - matrix.block_ms),
             };
             ((vantage.to_owned(), endpoint.to_owned()), view)

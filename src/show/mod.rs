@@ -13,6 +13,12 @@ use lab::Facts;
 use probe::agent::Summary;
 use serde_json::{Value, json};
 
+/// Text of several lines with everything in it escaped that a terminal would obey.
+#[must_use]
+pub fn escape_lines(text: &str) -> String {
+    text.split('\n').map(probe::once::escape).collect::<Vec<_>>().join("\n")
+}
+
 /// What an applied operation came to, for people.
 #[must_use]
 pub fn outcome_text(outcome: &Outcome) -> String {
@@ -23,10 +29,10 @@ pub fn outcome_text(outcome: &Outcome) -> String {
         Ending::Abandoned(cause) => format!("nothing written: {cause}\n"),
     };
     if let Some(verification) = &outcome.verification {
-        let _ = write!(
+        let _ = writeln!(
             text,
             "verified: {} record sets as planned, {} missing, {} foreign; \
-             {} of {} DNS answers as planned\n",
+             {} of {} DNS answers as planned",
             verification.matched,
             verification.missing.len(),
             verification.foreign.len(),
@@ -34,7 +40,7 @@ pub fn outcome_text(outcome: &Outcome) -> String {
             verification.asked
         );
     }
-    text
+    escape_lines(&text)
 }
 
 /// The same for scripts.
@@ -51,14 +57,15 @@ pub fn outcome_json(outcome: &Outcome) -> Value {
     })
 }
 
-/// The `verified` part: counts of record sets, and of DNS answers.
+/// The `verified` part: how many record sets are as planned, which are missing or foreign, and how
+/// many DNS answers are as planned.
 #[must_use]
 pub fn verified_json(outcome: &Outcome) -> Value {
     let Some(verification) = &outcome.verification else { return Value::Null };
     json!({
         "matched": verification.matched,
-        "missing": verification.missing.len(),
-        "foreign": verification.foreign.len(),
+        "missing": verification.missing,
+        "foreign": verification.foreign,
         "dns": { "asked": verification.asked, "as_planned": verification.as_planned },
     })
 }
@@ -68,34 +75,33 @@ pub fn verified_json(outcome: &Outcome) -> Value {
 pub fn plan_text(plan: &Plan) -> String {
     let mut text = format!("plan {} for {} in zone {}\n", plan.id(), plan.service, plan.zone_id);
     for step in &plan.moves {
-        let _ = write!(
+        let _ = writeln!(
             text,
-            "  label {}: {} -> {} ({})\n",
+            "  label {}: {} -> {} ({})",
             step.label, step.from, step.to, step.reason
         );
     }
     for change in &plan.changes {
         let sign = if change.action == advisor::record::Action::Create { '+' } else { '-' };
-        let set = probe::once::escape(&change.resource_record_set.to_string());
-        let _ = write!(text, "  {sign} {set}\n");
+        let _ = writeln!(text, "  {sign} {}", change.resource_record_set);
     }
     if !plan.health_checks.is_empty() {
-        let _ = write!(
+        let _ = writeln!(
             text,
-            "  {} health checks are found or created first\n",
+            "  {} health checks are found or created first",
             plan.health_checks.len()
         );
     }
     if plan.intent == Intent::Route {
-        let _ = write!(
+        let _ = writeln!(
             text,
-            "  moves {:.0} % of the traffic ({}); preferred labels {}\n",
+            "  moves {:.0} % of the traffic ({}); preferred labels {}",
             plan.effect.traffic_moved * 100.0,
             plan.effect.weights,
             plan.effect.preferred
         );
     }
-    text
+    escape_lines(&text)
 }
 
 fn intent_words(intent: &Intent) -> String {
