@@ -1,5 +1,5 @@
 //! The rules of change batches, as tables: what the zone holds, the batch, and the refusal.
-//! A refused batch leaves the zone as it was. Texts are AWS's where AWS-FACTS has them.
+//! A refused batch leaves the zone as it was. Texts are AWS's where they are known.
 
 #![allow(
     clippy::unwrap_used,
