@@ -65,7 +65,9 @@ pub enum ApplyError {
     #[error("operation {0} (plan {1}) has begun and not ended")]
     Unfinished(u64, String),
     /// The journal's operation belongs to another zone than the one at hand.
-    #[error("operation {number} is of hosted zone {planned}, and the configuration leads to {found}")]
+    #[error(
+        "operation {number} is of hosted zone {planned}, and the configuration leads to {found}"
+    )]
     OtherZone {
         /// Of the operation.
         number: u64,

@@ -100,7 +100,9 @@ pub enum Refusal {
     #[error("'{0}' is kept by external-dns ({1}), which would write its own records again")]
     ExternalDns(String, String),
     /// A change elsewhere.
-    #[error("the plan changes '{changed}', which is neither '{service}' nor one of our names below it")]
+    #[error(
+        "the plan changes '{changed}', which is neither '{service}' nor one of our names below it"
+    )]
     Elsewhere {
         /// The name.
         changed: Name,
@@ -313,9 +315,8 @@ fn lock_rises(plan: &Plan, service: &Name) -> Result<(), Refusal> {
     let marks = Marks::of(service);
     let found = marks.generation(&plan.prior);
     let lock = marks.lock_set(plan.generation, None);
-    let is_lock = |change: &Change| {
-        change.action == Action::Create && change.resource_record_set == lock
-    };
+    let is_lock =
+        |change: &Change| change.action == Action::Create && change.resource_record_set == lock;
     if plan.is_empty() || plan.generation > found && plan.changes.iter().any(is_lock) {
         Ok(())
     } else {

@@ -155,7 +155,8 @@ impl<'a> Writer<'a> {
     async fn take_back(&self, id: Option<&str>, yes: bool) -> Result<Option<Outcome>, Failure> {
         let mut applier = self.applier()?;
         let unfinished = applier.journal.unfinished().map(|operation| &operation.plan.intent);
-        if matches!(unfinished, Some(Intent::Rollback(undone)) if id.is_none_or(|id| id == undone)) {
+        if matches!(unfinished, Some(Intent::Rollback(undone)) if id.is_none_or(|id| id == undone))
+        {
             return self.go_on(&mut applier).await.map(Some);
         }
         applier.settle().await?;
@@ -216,7 +217,10 @@ impl<'a> Writer<'a> {
             Ok(Some(taken_back)) => Err(reverted(cause, &taken_back)),
             Ok(None) => Err(Failure::new(Exit::Failed, format!("not as planned: {cause}"))),
             Err(failure) => Err(Failure {
-                message: format!("applied, not as planned ({cause}), and still in place: {}", failure.message),
+                message: format!(
+                    "applied, not as planned ({cause}), and still in place: {}",
+                    failure.message
+                ),
                 ..failure
             }),
         }

@@ -50,7 +50,9 @@ async fn killed_at_any_moment_it_resumes_or_rolls_back() {
     let stage = Stage::start().await;
     let before = stage.rest_of_zone();
     let mut interrupted = 0;
-    for (round, delay_ms) in [20, 40, 60, 90, 120, 160, 200, 260, 330, 450, 700, 1_100].iter().enumerate() {
+    for (round, delay_ms) in
+        [20, 40, 60, 90, 120, 160, 200, 260, 330, 450, 700, 1_100].iter().enumerate()
+    {
         let when = format!("killed after {delay_ms} ms");
         let plan = write_plan(&stage, &stage.plan().await);
         let mut child = apply(&stage, "nearside.sqlite", &plan).await;
@@ -61,7 +63,8 @@ async fn killed_at_any_moment_it_resumes_or_rolls_back() {
         let unfinished = Journal::open(&path).unwrap().unfinished().is_some();
         interrupted += u32::from(unfinished);
         if round % 2 == 0 && unfinished {
-            let resume = advisor(&stage, "nearside.sqlite").args(["apply", "--resume", "--yes"]).spawn();
+            let resume =
+                advisor(&stage, "nearside.sqlite").args(["apply", "--resume", "--yes"]).spawn();
             let (code, stderr) = finish(resume.unwrap()).await;
             assert_eq!(code, Some(0), "{when}: {stderr}");
             assert_ne!(stage.rest_of_zone(), before, "{when}");

@@ -10,9 +10,18 @@ use nearside::failure::Exit;
 
 use crate::stage::{MOVED, Stage, quick};
 
-fn change(stage: &Stage, action: Action, set: model::RecordSet) {
+pub(crate) fn change(stage: &Stage, action: Action, set: model::RecordSet) {
     let batch = ChangeBatch { comment: None, changes: vec![Change { action, set }] };
     stage.lab.route53().change(&stage.lab.facts().hosted_zone_id, &batch).unwrap();
+}
+
+fn replace(stage: &Stage, old: Option<&model::RecordSet>, new: Option<&model::RecordSet>) {
+    if let Some(old) = old {
+        change(stage, Action::Delete, old.clone());
+    }
+    if let Some(new) = new {
+        change(stage, Action::Create, new.clone());
+    }
 }
 
 /// The set of a label at the service name, by the label.
@@ -30,7 +39,7 @@ fn of_label(stage: &Stage, label: &str) -> model::RecordSet {
 }
 
 /// A label that nobody planned, pointing where another does.
-fn foreign_label(stage: &Stage) -> model::RecordSet {
+pub(crate) fn foreign_label(stage: &Stage) -> model::RecordSet {
     let mut set = of_label(stage, "us-east-1");
     set.routing = Some(model::Routing {
         set_identifier: "somebody-else".into(),
@@ -57,12 +66,7 @@ async fn what_changed_between_plan_and_apply_is_drift() {
     ] {
         let plan = stage.plan().await;
         let cleared = stage.cleared(&plan).await.unwrap();
-        for set in old.clone() {
-            change(&stage, Action::Delete, set);
-        }
-        for set in new.clone() {
-            change(&stage, Action::Create, set);
-        }
+        replace(&stage, old.as_ref(), new.as_ref());
         let changed = stage.rest_of_zone();
         let refused = stage.cleared(&plan).await.unwrap_err();
         assert!(matches!(refused, Refusal::Drift { .. }), "{what}: {refused}");
@@ -76,12 +80,7 @@ async fn what_changed_between_plan_and_apply_is_drift() {
         assert_eq!(failure.exit, Exit::Drift, "{what}");
         assert_eq!(stage.rest_of_zone(), changed, "{what}: nothing was written");
         stage.assert_no_stray_checks(what).await;
-        for set in new {
-            change(&stage, Action::Delete, set);
-        }
-        for set in old {
-            change(&stage, Action::Create, set);
-        }
+        replace(&stage, new.as_ref(), old.as_ref());
         assert_eq!(stage.rest_of_zone(), before);
     }
 }
@@ -168,7 +167,9 @@ async fn names_below_and_beside_the_service_are_not_touched() {
     let stage = Stage::start().await;
     let service = stage.lab.facts().name.clone();
     let template = foreign_label(&stage);
-    for name in [format!("deep.{service}"), format!("a{service}"), format!("_nearside-lock.x.{service}")] {
+    for name in
+        [format!("deep.{service}"), format!("a{service}"), format!("_nearside-lock.x.{service}")]
+    {
         let mut set = template.clone();
         set.name = lab::route53::name::Name::parse(&name).unwrap();
         set.routing = None;
@@ -179,7 +180,9 @@ async fn names_below_and_beside_the_service_are_not_touched() {
     for change in &plan.changes {
         let name = change.resource_record_set.name.without_dot();
         let ours = name.strip_suffix(&service).unwrap();
-        assert!(ours.is_empty() || ours.starts_with("_nearside-") && ours.matches('.').count() == 1);
+        assert!(
+            ours.is_empty() || ours.starts_with("_nearside-") && ours.matches('.').count() == 1
+        );
     }
     let writer = stage.writer().await;
     writer.write(plan, true).await.unwrap();

@@ -37,13 +37,17 @@ async fn one_fault_on_any_operation_is_survived() {
             let when = format!("{fault:?} on {operation}");
             let plan = stage.plan().await;
             faults.push(operation, fault);
-            let outcome = writer.write(plan.clone(), true).await.unwrap_or_else(|e| panic!("{when}: {e:?}"));
+            let outcome =
+                writer.write(plan.clone(), true).await.unwrap_or_else(|e| panic!("{when}: {e:?}"));
             assert_eq!(outcome.ending, Ending::Applied, "{when}");
             let lock = format!("_nearside-lock.{}", plan.service);
             let all = stage.lab.route53().record_sets(&stage.lab.facts().hosted_zone_id).unwrap();
             let locks = all.iter().filter(|set| set.name.to_string().starts_with(&lock)).count();
             assert_eq!(locks, 1, "{when}");
-            assert!(format!("{all:?}").contains(&format!("generation={} ", plan.generation)), "{when}: applied once");
+            assert!(
+                format!("{all:?}").contains(&format!("generation={} ", plan.generation)),
+                "{when}: applied once"
+            );
             if operation == Operation::DeleteHealthCheck {
                 writer.rollback(None, true).await.unwrap().unwrap();
             } else {
@@ -65,7 +69,12 @@ async fn endless_faults_end_in_time_and_resume_goes_on() {
     let stage = Stage::start().await;
     let before = stage.rest_of_zone();
     let faults = stage.lab.route53().faults();
-    for fault in [Fault::Throttling, Fault::PriorRequestNotComplete, Fault::InternalFailure, Fault::DropBefore] {
+    for fault in [
+        Fault::Throttling,
+        Fault::PriorRequestNotComplete,
+        Fault::InternalFailure,
+        Fault::DropBefore,
+    ] {
         let writer = stage.writer().await;
         let plan = stage.plan().await;
         for _ in 0..900 {
@@ -79,7 +88,11 @@ async fn endless_faults_end_in_time_and_resume_goes_on() {
         assert_eq!(stage.rest_of_zone(), before, "{fault:?}");
         faults.clear();
         let second = writer.write(stage.plan().await, true).await.unwrap_err();
-        assert_eq!(second.exit, Exit::Refused, "an unfinished operation stands in the way: {second:?}");
+        assert_eq!(
+            second.exit,
+            Exit::Refused,
+            "an unfinished operation stands in the way: {second:?}"
+        );
         let outcome = writer.resume().await.unwrap();
         assert_eq!(outcome.ending, Ending::Applied);
         writer.rollback(None, true).await.unwrap().unwrap();

@@ -29,16 +29,21 @@ async fn of_two_appliers_exactly_one_wins() {
         let cleared =
             [stage.cleared(&plans[0]).await.unwrap(), stage.cleared(&plans[1]).await.unwrap()];
         let journals = [0, 1].map(|who| stage.dir.path().join(format!("{seed}-{who}.journal")));
-        let mut appliers =
-            [0, 1].map(|who| stage.applier(&stage.zone, &journals[who]));
+        let mut appliers = [0, 1].map(|who| stage.applier(&stage.zone, &journals[who]));
         let delays = [0, 1].map(|_| draw(&mut state, 6_000));
         for applier in &mut appliers {
             applier.patience.poll = draw(&mut state, 8_000);
         }
         let [first, second] = &mut appliers;
         let (a, b) = tokio::join!(
-            async { tokio::time::sleep(delays[0]).await; first.apply(&cleared[0]).await },
-            async { tokio::time::sleep(delays[1]).await; second.apply(&cleared[1]).await },
+            async {
+                tokio::time::sleep(delays[0]).await;
+                first.apply(&cleared[0]).await
+            },
+            async {
+                tokio::time::sleep(delays[1]).await;
+                second.apply(&cleared[1]).await
+            },
         );
         let (winner, won, lost) = if a.is_ok() { (0, a, b) } else { (1, b, a) };
         wins[winner] += 1;

@@ -44,7 +44,10 @@ async fn an_endpoint_that_breaks_after_the_change_takes_it_back() {
         stage.assert_no_stray_checks("reverted").await;
         let journal = Journal::open(&stage.journal_path()).unwrap();
         let endings: Vec<_> = journal.operations().iter().map(|o| o.ending.clone()).collect();
-        assert!(matches!(endings[..], [Some(Ending::Unverified(_)), Some(Ending::Applied)]), "{endings:?}");
+        assert!(
+            matches!(endings[..], [Some(Ending::Unverified(_)), Some(Ending::Applied)]),
+            "{endings:?}"
+        );
         drop(journal);
         assert_eq!(stage.writer().await.rollback(None, true).await.unwrap(), None);
     }
@@ -71,7 +74,8 @@ async fn a_freeze_does_not_keep_a_wrong_change_in_place() {
     let now_ms = stage.setup.now_ms();
     let freeze = probe::config::Freeze { start_ms: now_ms - 1_000, end_ms: now_ms + 60_000 };
     stage.setup.config.guard.freeze = vec![freeze];
-    let frozen = stage.writer().await.write(stage.plan_to("eu-west-1", "us-east-1").await, true).await;
+    let frozen =
+        stage.writer().await.write(stage.plan_to("eu-west-1", "us-east-1").await, true).await;
     assert_eq!(frozen.unwrap_err().exit, Exit::Refused);
     stage.writer().await.rollback(None, true).await.unwrap().expect("it stands");
     assert_eq!(stage.rest_of_zone(), before);

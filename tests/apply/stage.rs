@@ -111,18 +111,10 @@ impl Stage {
         let view = self.view().await;
         let live = view.live().unwrap();
         let from = live.labels[&advisor::name::Label::new(label)].clone();
-        let step = Move {
-            label: label.into(),
-            from,
-            to: to.into(),
-            reason: "repoint".into(),
-        };
+        let step = Move { label: label.into(), from, to: to.into(), reason: "repoint".into() };
         let now_ms = self.setup.now_ms();
-        let effect = Effect {
-            traffic_moved: 0.1,
-            evidence_until_ms: Some(now_ms),
-            ..Effect::default()
-        };
+        let effect =
+            Effect { traffic_moved: 0.1, evidence_until_ms: Some(now_ms), ..Effect::default() };
         view.ground(now_ms).route(&live, vec![step], effect)
     }
 

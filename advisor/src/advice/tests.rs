@@ -180,7 +180,8 @@ fn fewer_blocks_than_needed_are_insufficient_data() {
 
 #[test]
 fn blocks_that_share_less_than_half_their_windows_are_not_compared() {
-    for (windows, sufficient) in [(0b0011, true), (0b0111, true), (0b0001, false), (0b1100, false)] {
+    for (windows, sufficient) in [(0b0011, true), (0b0111, true), (0b0001, false), (0b1100, false)]
+    {
         let world = World::with(24, |world| {
             world.cell(SLOW, SLOW, |row| row.valid = WindowSet::from_bytes(4, &[0b0011]));
             world.cell(SLOW, FAST, |row| row.valid = WindowSet::from_bytes(4, &[windows]));
@@ -258,8 +259,9 @@ fn no_vantage_of_the_catchment_may_lose() {
 
 #[test]
 fn a_vantage_that_nothing_is_known_of_stands_in_the_way() {
-    let world =
-        World::with(24, |world| world.rows.retain(|row| row.vantage != FAR || row.endpoint != FAST));
+    let world = World::with(24, |world| {
+        world.rows.retain(|row| row.vantage != FAR || row.endpoint != FAST)
+    });
     keeps(&world, Reason::Keep, Some(Verdict::UnknownCost));
 }
 
@@ -286,7 +288,8 @@ fn an_endpoint_that_fails_is_never_advised_at_any_quantile() {
     let both = World::with(24, |world| {
         for endpoint in [SLOW, FAST] {
             for vantage in [SLOW, FAST, FAR] {
-                world.cell(vantage, endpoint, |row| row.failures = 24 * u64::from(endpoint == SLOW));
+                world
+                    .cell(vantage, endpoint, |row| row.failures = 24 * u64::from(endpoint == SLOW));
             }
         }
     });
@@ -339,9 +342,8 @@ fn restless(world: &mut World) {
 
 #[test]
 fn a_volatile_pair_needs_more_blocks_and_is_judged_from_84() {
-    let comparison = |world: &World| {
-        compare(&world.matrix(), SLOW, (SLOW, FAST), 20.0, &world.rule.evidence)
-    };
+    let comparison =
+        |world: &World| compare(&world.matrix(), SLOW, (SLOW, FAST), 20.0, &world.rule.evidence);
     let young = comparison(&World::with(83, restless));
     assert_eq!((young.volatility, young.needed), (Volatility::NotJudged, 18));
     let judged = comparison(&World::with(84, restless));
@@ -352,7 +354,9 @@ fn a_volatile_pair_needs_more_blocks_and_is_judged_from_84() {
     // 42 within 56 intervals: 30 of the newest 56 are not enough.
     let gap = World::with(100, |world| {
         restless(world);
-        world.rows.retain(|row| !(44..70).contains(&(row.start_ms / BLOCK_MS)) || row.start_ms % 7 == 1);
+        world
+            .rows
+            .retain(|row| !(44..70).contains(&(row.start_ms / BLOCK_MS)) || row.start_ms % 7 == 1);
     });
     assert_eq!((comparison(&gap).needed, comparison(&gap).found), (18, 18));
 }

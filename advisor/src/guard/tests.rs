@@ -131,7 +131,8 @@ fn refused() -> Vec<Case> {
             case.plan.changes[0].resource_record_set.name = name("www.example.com");
         }),
         Case::with(|case| {
-            case.plan.changes[0].resource_record_set.name = name("_nearside-lock.eu.api.example.com");
+            case.plan.changes[0].resource_record_set.name =
+                name("_nearside-lock.eu.api.example.com");
         }),
         Case::with(|case| {
             let lock = Marks::of(&service()).lock();
@@ -191,31 +192,55 @@ fn each_refusal_says_what_failed_and_what_to_try() {
 fn limits_hold_up_to_their_edge() {
     for (what, case) in [
         ("proof of a minute ago", Case::with(|case| case.proofs[0].taken_at_ms = NOW_MS - 60_000)),
-        ("certificate of 14 days", Case::with(|case| {
-            case.proofs[0].answer = Ok((NOW_MS + 14 * DAY_MS, RegionProof::Proven));
-        })),
-        ("unproven Region", Case::with(|case| {
-            case.proofs[0].answer = Ok((NOW_MS + 14 * DAY_MS, RegionProof::Unproven));
-        })),
-        ("evidence as old as may be", Case::with(|case| {
-            case.plan.effect.evidence_until_ms = Some(NOW_MS - DAY_MS);
-        })),
-        ("clocks a minute apart", Case::with(|case| {
-            case.plan.effect.evidence_until_ms = Some(NOW_MS + 60_000);
-        })),
-        ("freeze that has just ended", Case::with(|case| {
-            case.rule.freeze = vec![(NOW_MS - 10, NOW_MS)];
-        })),
-        ("freeze that has not begun", Case::with(|case| {
-            case.rule.freeze = vec![(NOW_MS + 1, NOW_MS + 10)];
-        })),
-        ("external-dns beside the name", Case::with(|case| {
-            let text = "heritage=external-dns,external-dns/owner=k8s";
-            case.records.push(RecordSet::txt(name("xapi.example.com"), 60, text));
-        })),
-        ("foreign names below", Case::with(|case| {
-            case.records.push(RecordSet::txt(name("x.api.example.com"), 60, "hello"));
-        })),
+        (
+            "certificate of 14 days",
+            Case::with(|case| {
+                case.proofs[0].answer = Ok((NOW_MS + 14 * DAY_MS, RegionProof::Proven));
+            }),
+        ),
+        (
+            "unproven Region",
+            Case::with(|case| {
+                case.proofs[0].answer = Ok((NOW_MS + 14 * DAY_MS, RegionProof::Unproven));
+            }),
+        ),
+        (
+            "evidence as old as may be",
+            Case::with(|case| {
+                case.plan.effect.evidence_until_ms = Some(NOW_MS - DAY_MS);
+            }),
+        ),
+        (
+            "clocks a minute apart",
+            Case::with(|case| {
+                case.plan.effect.evidence_until_ms = Some(NOW_MS + 60_000);
+            }),
+        ),
+        (
+            "freeze that has just ended",
+            Case::with(|case| {
+                case.rule.freeze = vec![(NOW_MS - 10, NOW_MS)];
+            }),
+        ),
+        (
+            "freeze that has not begun",
+            Case::with(|case| {
+                case.rule.freeze = vec![(NOW_MS + 1, NOW_MS + 10)];
+            }),
+        ),
+        (
+            "external-dns beside the name",
+            Case::with(|case| {
+                let text = "heritage=external-dns,external-dns/owner=k8s";
+                case.records.push(RecordSet::txt(name("xapi.example.com"), 60, text));
+            }),
+        ),
+        (
+            "foreign names below",
+            Case::with(|case| {
+                case.records.push(RecordSet::txt(name("x.api.example.com"), 60, "hello"));
+            }),
+        ),
     ] {
         assert!(case.judge().is_ok(), "{what}");
     }

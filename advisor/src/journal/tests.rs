@@ -50,7 +50,10 @@ fn whatever_a_crash_leaves_of_the_last_entry_is_dropped() {
         assert_eq!(journal.operations(), kept, "{cut} bytes");
         journal.note(4, ends("later")).unwrap();
         drop(journal);
-        assert_eq!(Journal::read(&path).unwrap()[0].ending, Some(Ending::Unverified("later".into())));
+        assert_eq!(
+            Journal::read(&path).unwrap()[0].ending,
+            Some(Ending::Unverified("later".into()))
+        );
     }
     // A power cut may leave a hole.
     std::fs::write(&path, [&whole[..], &[0; 4_096]].concat()).unwrap();
@@ -86,7 +89,8 @@ fn a_label_rests_after_a_change_and_twice_as_long_after_each_reversal() {
     let folder = tempfile::tempdir().unwrap();
     let mut journal = Journal::open(&folder.path().join("x.journal")).unwrap();
     let label = Label::new("eu-west-1");
-    let rests_until = |journal: &Journal| cooling(journal.operations(), 100, 0).get(&label).copied();
+    let rests_until =
+        |journal: &Journal| cooling(journal.operations(), 100, 0).get(&label).copied();
     assert_eq!(rests_until(&journal), None);
     for (at_ms, plan, ending, expected) in [
         (1_000, plan(Intent::Route, "a", "b"), Ending::Applied, 1_100),

@@ -99,9 +99,8 @@ impl World {
 /// The record sets that no plan for the service may see.
 fn others(records: &[RecordSet]) -> Vec<RecordSet> {
     let marks = Marks::of(&name("api.example.com"));
-    let is_other = |set: &&RecordSet| {
-        set.name != name("api.example.com") && !marks.is_ours(&set.name)
-    };
+    let is_other =
+        |set: &&RecordSet| set.name != name("api.example.com") && !marks.is_ours(&set.name);
     records.iter().filter(is_other).cloned().collect()
 }
 
@@ -194,7 +193,8 @@ fn figures_survive_a_plan_file_to_the_last_bit() {
 
 #[test]
 fn unusable_plan_files_say_why() {
-    let world = World { records: vec![adopted("eu-west-1", "eu-west-1", RecordType::A)], moves: vec![] };
+    let world =
+        World { records: vec![adopted("eu-west-1", "eu-west-1", RecordType::A)], moves: vec![] };
     let good = world.plan().to_json().unwrap();
     let message = |text: &str| {
         let error = Plan::from_json(text).unwrap_err().to_string();
