@@ -105,7 +105,10 @@ impl From<ApplyError> for Failure {
     fn from(error: ApplyError) -> Self {
         let exit = match &error {
             ApplyError::Drift(_) | ApplyError::Zone(ZoneError::Refused { .. }) => Exit::Drift,
-            ApplyError::Unhealthy { .. } | ApplyError::Unfinished(..) => Exit::Refused,
+            ApplyError::Unhealthy { .. }
+            | ApplyError::Unfinished(..)
+            | ApplyError::OtherZone { .. }
+            | ApplyError::NotCleared(_) => Exit::Refused,
             _ => Exit::Failed,
         };
         Self::new(exit, &error).maybe_hint(error.hint())
