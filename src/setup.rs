@@ -5,8 +5,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use advisor::journal::{Journal, Operation};
+use advisor::journal::{Journal, JournalError, Operation};
 use advisor::observe::Observer;
 use advisor::settings;
 use advisor::source::StoreSource;
@@ -17,6 +18,11 @@ use probe::config::{Config, DEFAULTS, Flags};
 
 use crate::cli::Global;
 use crate::failure::{Exit, Failure};
+
+/// How long another advisor's hold of the journal is waited for: longer than an apply usually takes.
+const JOURNAL_WAIT: Duration = Duration::from_secs(120);
+/// Between two tries.
+const JOURNAL_POLL: Duration = Duration::from_millis(200);
 
 /// What commands work with.
 #[derive(Debug, Clone)]
@@ -53,7 +59,6 @@ impl Setup {
             ("[[slo]]", !config.slos.is_empty()),
             ("[traffic]", config.traffic.is_some()),
             ("[cloudwatch]", config.cloudwatch.is_some()),
-            ("guard.allow_cloud_only", config.guard.allow_cloud_only),
         ];
         sections.into_iter().filter(|(_, is_there)| *is_there).map(|(name, _)| name).collect()
     }
@@ -64,9 +69,20 @@ impl Setup {
         self.store.with_extension("journal")
     }
 
-    /// The journal, locked.
-    pub fn journal(&self) -> Result<Journal, Failure> {
-        Ok(Journal::open(&self.journal_path())?)
+    /// The journal, locked. Another advisor that holds it is waited for, within a bound: what it did
+    /// is then found as drift.
+    pub async fn journal(&self) -> Result<Journal, Failure> {
+        let started = self.clock.now();
+        loop {
+            match Journal::open(&self.journal_path()) {
+                Err(JournalError::Locked(_))
+                    if self.clock.now().duration_since(started) < JOURNAL_WAIT =>
+                {
+                    tokio::time::sleep(JOURNAL_POLL).await;
+                }
+                journal => return Ok(journal?),
+            }
+        }
     }
 
     /// What the journal tells.

@@ -47,10 +47,7 @@ impl Terminal {
 
     /// Asks before something is written, and shows what, whatever `--quiet` says. Without a terminal
     /// nobody can answer, which is a no.
-    pub fn confirm(self, what: &str, question: &str, yes: bool) -> Result<(), Failure> {
-        if yes {
-            return Ok(());
-        }
+    pub fn confirm(self, what: &str, question: &str) -> Result<(), Failure> {
         let refused = || Failure::new(Exit::Refused, "not confirmed, nothing was written");
         if !io::stdin().is_terminal() {
             return Err(refused().hint("add --yes to go on without being asked"));

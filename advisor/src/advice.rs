@@ -156,6 +156,13 @@ pub struct HeldOut {
     pub advised_ms: f64,
 }
 
+impl HeldOut {
+    /// Whether those left out would not be better off. Without anybody to leave out nobody objects.
+    fn objects(self) -> bool {
+        self.tested > 0 && self.advised_ms >= self.today_ms
+    }
+}
+
 /// Advice for every installed label, in order of label.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Advice {
@@ -185,7 +192,7 @@ pub fn advise(matrix: &Matrix, routing: &Routing, rule: &AdviceRule) -> Advice {
     let mut labels = decide(matrix, &recent, routing, rule);
     let held_out =
         labels.iter().any(LabelAdvice::moves).then(|| hold_out(matrix, &recent, routing, rule));
-    if held_out.is_some_and(|held_out| held_out.advised_ms > held_out.today_ms) {
+    if held_out.is_some_and(HeldOut::objects) {
         for line in labels.iter_mut().filter(|line| line.moves()) {
             line.advised.clone_from(&line.current);
             line.reason = Reason::NotConfirmed;

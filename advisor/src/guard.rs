@@ -10,6 +10,8 @@ use crate::name::Name;
 use crate::plan::{Intent, Plan, scope};
 use crate::record::{Action, Change, RecordSet, RecordType};
 
+/// What a plan says of preferred labels that nobody asked Route 53 for.
+pub const MODELLED: &str = "modelled";
 /// How long before applying a target may have been proven.
 const PROOF_MAX_AGE_MS: i64 = 60_000;
 /// How far the clocks of planning and applying may be apart.
@@ -137,6 +139,9 @@ pub enum Refusal {
         /// Whole seconds.
         ahead_s: i64,
     },
+    /// Where Route 53 sends people was computed, and not asked.
+    #[error("the plan rests on modelled preferred labels, and Route 53 was not asked")]
+    NotAsked,
     /// No evidence at all under a plan that moves labels.
     #[error("the plan moves labels and names no evidence")]
     NoEvidence,
@@ -220,6 +225,9 @@ impl Refusal {
             Self::FutureEvidence { .. } => {
                 "set the clocks of this machine and of the one that planned"
             }
+            Self::NotAsked => {
+                "`advisor regret --install-shadow` lets Route 53 say, then plan again"
+            }
             Self::TooMuchTraffic { .. } => {
                 "raise guard.max_traffic_moved, if so much may move at once"
             }
@@ -264,6 +272,7 @@ pub fn guard(
     an_answer_stays(&plan, &service)?;
     if plan.intent == Intent::Route {
         traffic_within(&plan, rule)?;
+        labels_were_asked(&plan)?;
         evidence_is_fresh(&plan, rule, situation.now_ms)?;
         targets_are_proven(&plan, situation)?;
     }
@@ -389,6 +398,10 @@ fn an_answer_stays(plan: &Plan, service: &Name) -> Result<(), Refusal> {
 fn traffic_within(plan: &Plan, rule: &GuardRule) -> Result<(), Refusal> {
     let (moved, limit) = (plan.effect.traffic_moved, rule.max_traffic_moved);
     if moved <= limit { Ok(()) } else { Err(Refusal::TooMuchTraffic { moved, limit }) }
+}
+
+fn labels_were_asked(plan: &Plan) -> Result<(), Refusal> {
+    if plan.effect.preferred == MODELLED { Err(Refusal::NotAsked) } else { Ok(()) }
 }
 
 fn evidence_is_fresh(plan: &Plan, rule: &GuardRule, now_ms: i64) -> Result<(), Refusal> {

@@ -11,6 +11,7 @@ use crate::answers::Answers;
 use crate::apply::HEALTH_CHECK_PREFIX;
 use crate::evidence::EvidenceRule;
 use crate::group::{EndpointTarget, GroupError, LiveGroup, live_group};
+use crate::guard::MODELLED;
 use crate::journal::{Operation, cooling};
 use crate::mark::{Marks, Shadow};
 use crate::matrix::{Matrix, MatrixSource, SourceError};
@@ -69,7 +70,7 @@ impl Preference {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Asked => "asked",
-            Self::Modelled => "modelled",
+            Self::Modelled => MODELLED,
         }
     }
 }

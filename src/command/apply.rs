@@ -94,23 +94,23 @@ impl<'a> Writer<'a> {
         Self { patience, ..self }
     }
 
-    fn applier(&self) -> Result<RealApplier<'_>, Failure> {
+    async fn applier(&self) -> Result<RealApplier<'_>, Failure> {
         Ok(Applier {
             zone: &self.zone,
             answers: &self.observer,
             clock: self.setup.clock.as_ref(),
-            journal: self.setup.journal()?,
+            journal: self.setup.journal().await?,
             patience: self.patience,
         })
     }
 
     /// Applies a plan. One that is verified and misleads clients is taken back at once.
     pub async fn write(&self, plan: Plan, yes: bool) -> Result<Outcome, Failure> {
-        let mut applier = self.applier()?;
+        let mut applier = self.applier().await?;
         let cleared = self.clear(plan.clone()).await?;
-        self.terminal.say(&show::plan_text(&plan));
-        self.terminal.say(&format!("Route 53 at {}", self.zone.facts().api));
-        self.terminal.confirm(&format!("Apply plan {} to {}?", plan.id(), plan.service), yes)?;
+        let what = format!("{}Route 53 at {}", show::plan_text(&plan), self.zone.facts().api);
+        let question = format!("Apply plan {} to {}?", plan.id(), plan.service);
+        self.ask(&what, &question, yes)?;
         // Whoever was asked may have taken a while: what was proven must be fresh.
         let cleared = if yes { cleared } else { self.clear(plan).await? };
         let outcome = applier.apply(&cleared).await?;
@@ -118,9 +118,17 @@ impl<'a> Writer<'a> {
         self.settle(outcome).await
     }
 
+    fn ask(&self, what: &str, question: &str, yes: bool) -> Result<(), Failure> {
+        if yes {
+            self.terminal.say(what);
+            return Ok(());
+        }
+        self.terminal.confirm(what, question)
+    }
+
     /// Goes on with an interrupted operation.
     pub async fn resume(&self) -> Result<Outcome, Failure> {
-        let mut applier = self.applier()?;
+        let mut applier = self.applier().await?;
         let outcome = self.go_on(&mut applier).await?;
         drop(applier);
         self.settle(outcome).await
@@ -153,7 +161,7 @@ impl<'a> Writer<'a> {
 
     /// The same, however it ends.
     async fn take_back(&self, id: Option<&str>, yes: bool) -> Result<Option<Outcome>, Failure> {
-        let mut applier = self.applier()?;
+        let mut applier = self.applier().await?;
         let unfinished = applier.journal.unfinished().map(|operation| &operation.plan.intent);
         if matches!(unfinished, Some(Intent::Rollback(undone)) if id.is_none_or(|id| id == undone))
         {
@@ -172,10 +180,10 @@ impl<'a> Writer<'a> {
             ));
         }
         let plan = view.ground(self.setup.now_ms()).rollback(&operation.plan);
-        let mut applier = self.applier()?;
+        let mut applier = self.applier().await?;
         let cleared = self.clear(plan.clone()).await?;
-        self.terminal.say(&show::plan_text(&plan));
-        self.terminal.confirm(&format!("Take plan {} back?", operation.plan.id()), yes)?;
+        let question = format!("Take plan {} back?", operation.plan.id());
+        self.ask(&show::plan_text(&plan), &question, yes)?;
         Ok(Some(applier.apply(&cleared).await?))
     }
 
@@ -206,6 +214,15 @@ impl<'a> Writer<'a> {
         else {
             return Ok(outcome);
         };
+        let operations = self.setup.operations()?;
+        let applied = operations.iter().find(|one| one.number == outcome.operation);
+        // Only a change of routing is taken back by itself, and never what took one back.
+        let Some(id) = applied
+            .filter(|operation| operation.plan.intent == Intent::Route)
+            .map(|operation| operation.plan.id())
+        else {
+            return Err(Failure::new(Exit::Failed, format!("in place, and not verified: {cause}")));
+        };
         if !verification.misleads_clients() {
             let message = format!("applied, and the zone is not as planned: {cause}");
             return Err(Failure::new(Exit::Drift, message).hint(
@@ -213,7 +230,7 @@ impl<'a> Writer<'a> {
             ));
         }
         self.terminal.say(&format!("not as planned: {cause}; taking it back"));
-        match self.take_back(None, true).await {
+        match self.take_back(Some(&id), true).await {
             Ok(Some(taken_back)) => Err(reverted(cause, &taken_back)),
             Ok(None) => Err(Failure::new(Exit::Failed, format!("not as planned: {cause}"))),
             Err(failure) => Err(Failure {
