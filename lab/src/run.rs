@@ -74,8 +74,13 @@ pub struct Lab {
 impl Lab {
     /// Starts everything, fills the zone and writes the files.
     pub async fn start(options: LabOptions) -> Result<Self, LabError> {
+        Self::start_with(options, Options::default()).await
+    }
+
+    /// As [`Lab::start`], with a Route 53 that behaves as `settings` say; their seed is not used.
+    pub async fn start_with(options: LabOptions, settings: Options) -> Result<Self, LabError> {
         let world = Arc::new(World::generate(&options.scenario, options.seed)?);
-        let settings = Options { seed: options.seed, ..Options::default() };
+        let settings = Options { seed: options.seed, ..settings };
         let internet: Arc<dyn Internet> = Arc::<World>::clone(&world);
         let route53 = Route53::start(settings, internet).await?;
         let zone_id = route53.create_zone(&world.scenario().zone).map_err(LabError::Zone)?;
