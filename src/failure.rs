@@ -105,7 +105,10 @@ impl From<ApplyError> for Failure {
     fn from(error: ApplyError) -> Self {
         let exit = match &error {
             ApplyError::Drift(_) => Exit::Drift,
-            ApplyError::Unhealthy { .. } | ApplyError::Unfinished(..) => Exit::Refused,
+            ApplyError::Unhealthy { .. }
+            | ApplyError::Unfinished(..)
+            | ApplyError::OtherZone { .. }
+            | ApplyError::NotCleared(_) => Exit::Refused,
             ApplyError::Zone(ZoneError::Refused { .. }) => Exit::Drift,
             _ => Exit::Failed,
         };

@@ -356,3 +356,6 @@ fn hold_out(matrix: &Matrix, recent: &Matrix, routing: &Routing, rule: &AdviceRu
     };
     HeldOut { tested: costs.len(), today_ms: mean(|c| c.0), advised_ms: mean(|c| c.1) }
 }
+
+#[cfg(test)]
+mod tests;

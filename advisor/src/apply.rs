@@ -19,7 +19,7 @@ use crate::name::Name;
 use crate::plan::{Intent, Plan, scope};
 use crate::record::{ChangeBatch, HealthCheck, RecordSet};
 use crate::verify::{Verification, verify};
-use crate::zone::{ChangeStatus, Zone, ZoneError};
+use crate::zone::{ChangeStatus, HealthCheckSpec, Zone, ZoneError};
 
 /// How long each wait may take, and how often it looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +30,9 @@ pub struct Patience {
     pub in_sync: Duration,
     /// Until Route 53 takes a call that it asked to repeat later.
     pub busy: Duration,
+    /// From sending a batch until one without a reply cannot be taken any more. Longer than one call
+    /// may last.
+    pub lost: Duration,
     /// Between two looks.
     pub poll: Duration,
 }
@@ -40,6 +43,7 @@ impl Default for Patience {
             observed: Duration::from_secs(180),
             in_sync: Duration::from_secs(300),
             busy: Duration::from_secs(120),
+            lost: Duration::from_secs(20),
             poll: Duration::from_secs(2),
         }
     }
@@ -60,6 +64,21 @@ pub enum ApplyError {
     /// Another operation has begun and not ended.
     #[error("operation {0} (plan {1}) has begun and not ended")]
     Unfinished(u64, String),
+    /// The journal's operation belongs to another zone than the one at hand.
+    #[error(
+        "operation {number} is of hosted zone {planned}, and the configuration leads to {found}"
+    )]
+    OtherZone {
+        /// Of the operation.
+        number: u64,
+        /// Of its plan.
+        planned: String,
+        /// Of the configuration and the credentials.
+        found: String,
+    },
+    /// An interrupted operation of which nothing was written must be cleared again.
+    #[error("operation {0} was not cleared again: proofs and evidence may be old by now")]
+    NotCleared(u64),
     /// There is nothing to resume or to roll back.
     #[error("{0}")]
     Nothing(String),
@@ -98,12 +117,17 @@ impl ApplyError {
             Self::Unfinished(..) => {
                 Some("`advisor apply --resume` goes on with it, `advisor rollback` takes it back")
             }
+            Self::OtherZone { .. } => {
+                Some("use the configuration and the credentials with which it was begun")
+            }
+            Self::NotCleared(_) => Some("`advisor apply --resume` asks the targets again"),
             Self::Drift(_) => Some("look at who changed the zone, then plan again"),
             Self::Unhealthy { .. } => {
                 Some("check endpoint.health_url and that the checkers may reach it")
             }
             Self::NotInSync(_) => Some("`advisor apply --resume` waits on"),
-            Self::Batch(_) | Self::Nothing(_) | Self::Name(_) => None,
+            Self::Nothing(_) => Some("`advisor history` tells how each operation ended"),
+            Self::Batch(_) | Self::Name(_) => None,
         }
     }
 }
@@ -145,10 +169,27 @@ impl<Z: Zone, A: Answers, C: Clock> Applier<'_, Z, A, C> {
         self.drive().await
     }
 
-    /// Goes on with the operation that has begun and not ended.
-    pub async fn resume(&mut self) -> Result<Outcome, ApplyError> {
-        if self.journal.unfinished().is_none() {
-            return Err(ApplyError::Nothing("no operation is unfinished".into()));
+    /// The plan that must be cleared again before `resume`: that of the unfinished operation, unless
+    /// its batch was taken, which is settled here by reading back.
+    pub async fn must_clear(&mut self) -> Result<Option<Plan>, ApplyError> {
+        let operation = self.unfinished()?;
+        if operation.accepted.is_some() {
+            return Ok(None);
+        }
+        if self.was_taken(&operation).await? {
+            self.note(Event::Accepted { change_id: None })?;
+            return Ok(None);
+        }
+        Ok(Some(operation.plan))
+    }
+
+    /// Goes on with the operation that has begun and not ended. What is not written yet is written
+    /// only if it was `cleared` anew.
+    pub async fn resume(&mut self, cleared: Option<&Cleared<Plan>>) -> Result<Outcome, ApplyError> {
+        let operation = self.unfinished()?;
+        let is_cleared = cleared.is_some_and(|cleared| *cleared.get() == operation.plan);
+        if operation.accepted.is_none() && !is_cleared {
+            return Err(ApplyError::NotCleared(operation.number));
         }
         self.drive().await
     }
@@ -156,8 +197,11 @@ impl<Z: Zone, A: Answers, C: Clock> Applier<'_, Z, A, C> {
     /// Settles an unfinished operation without going on: it ends as abandoned if nothing of it was
     /// written, and stays in place, ready for rollback, if it was.
     pub async fn settle(&mut self) -> Result<(), ApplyError> {
-        let Some(operation) = self.journal.unfinished().cloned() else { return Ok(()) };
-        if operation.accepted.is_some() || self.was_taken(&operation).await? {
+        if self.journal.unfinished().is_none() {
+            return Ok(());
+        }
+        let operation = self.unfinished()?;
+        if operation.accepted.is_some() || self.was_taken_at_last(&operation).await? {
             if operation.accepted.is_none() {
                 self.note(Event::Accepted { change_id: None })?;
             }
@@ -166,17 +210,32 @@ impl<Z: Zone, A: Answers, C: Clock> Applier<'_, Z, A, C> {
         self.abandon(&operation, "interrupted before anything was written").await
     }
 
+    /// The operation that has begun and not ended, if it is of the zone at hand: what another zone
+    /// holds says nothing about it.
+    fn unfinished(&self) -> Result<Operation, ApplyError> {
+        let Some(operation) = self.journal.unfinished() else {
+            return Err(ApplyError::Nothing("no operation is unfinished".into()));
+        };
+        let (planned, found) = (&operation.plan.zone_id, &self.zone.facts().id);
+        if planned == found {
+            return Ok(operation.clone());
+        }
+        let (planned, found) = (planned.clone(), found.clone());
+        Err(ApplyError::OtherZone { number: operation.number, planned, found })
+    }
+
     async fn drive(&mut self) -> Result<Outcome, ApplyError> {
+        let mut unsettled_since = None;
         loop {
-            let Some(operation) = self.journal.unfinished().cloned() else {
-                return Err(ApplyError::Nothing("no operation is unfinished".into()));
-            };
+            let operation = self.unfinished()?;
             if operation.in_sync {
                 return self.conclude(&operation).await;
             } else if let Some(change_id) = &operation.accepted {
                 self.wait_in_sync(&operation, change_id.as_ref()).await?;
             } else if operation.submitted.is_some() {
-                self.settle_submitted(&operation).await?;
+                let now = self.clock.now();
+                let since = *unsettled_since.get_or_insert(now);
+                self.settle_submitted(&operation, now.saturating_duration_since(since)).await?;
             } else {
                 self.prepare_and_submit(&operation).await?;
             }
@@ -223,11 +282,15 @@ impl<Z: Zone, A: Answers, C: Clock> Applier<'_, Z, A, C> {
             if ids.contains_key(&caller_reference) {
                 continue;
             }
-            self.note(Event::EnsuresHealthCheck { caller_reference: caller_reference.clone() })?;
+            let own = own_reference(operation, &caller_reference);
+            self.note(Event::EnsuresHealthCheck { caller_reference: own.clone() })?;
+            let spec = HealthCheckSpec { caller_reference: own, ..spec.clone() };
             // Repeating is safe: Route 53 returns the check that a reference already made.
-            let ensured = self.patiently(|| self.zone.ensure_health_check(spec)).await;
+            let ensured = self.patiently(|| self.zone.ensure_health_check(&spec)).await;
             let id = match ensured {
-                Err(ZoneError::Unsettled(_)) => self.zone.ensure_health_check(spec).await?,
+                Err(ZoneError::Unsettled(_)) => {
+                    self.patiently(|| self.zone.ensure_health_check(&spec)).await?
+                }
                 other => other?,
             };
             self.note(Event::HasHealthCheck {
@@ -293,15 +356,26 @@ impl<Z: Zone, A: Answers, C: Clock> Applier<'_, Z, A, C> {
     }
 
     /// A batch was about to be sent and no reply is known: reads back, and sends it again only if
-    /// the zone is exactly as it was.
-    async fn settle_submitted(&mut self, operation: &Operation) -> Result<(), ApplyError> {
+    /// the zone is exactly as it was, for as long as Route 53 may be busy.
+    async fn settle_submitted(
+        &mut self,
+        operation: &Operation,
+        unsettled: Duration,
+    ) -> Result<(), ApplyError> {
         if self.was_taken(operation).await? {
             return self.note(Event::Accepted { change_id: None });
         }
         let current = self.read_scope(&operation.plan).await?;
         if let Some(difference) = first_difference(&operation.plan.prior, &current) {
+            if self.was_taken_at_last(operation).await? {
+                return self.note(Event::Accepted { change_id: None });
+            }
             self.abandon(operation, "the zone changed").await?;
             return Err(ApplyError::Drift(difference));
+        }
+        if unsettled > self.patience.busy {
+            let tried = format!("the batch was sent again for {} s", unsettled.as_secs());
+            return Err(ZoneError::Unsettled(tried).into());
         }
         tokio::time::sleep(self.patience.poll).await;
         match &operation.submitted {
@@ -318,6 +392,26 @@ impl<Z: Zone, A: Answers, C: Clock> Applier<'_, Z, A, C> {
         Ok(self.read_scope(&operation.plan).await?.contains(&lock))
     }
 
+    /// The same, once a batch that is still on its way has had the time to arrive.
+    async fn was_taken_at_last(&self, operation: &Operation) -> Result<bool, ApplyError> {
+        if operation.submitted.is_none() {
+            return Ok(false);
+        }
+        let since_ms = self.clock.wall_ms().saturating_sub(operation.last_at_ms).max(0);
+        let since = Duration::from_millis(since_ms.unsigned_abs());
+        let started = self.clock.now();
+        let left = self.patience.lost.saturating_sub(since);
+        loop {
+            if self.was_taken(operation).await? {
+                return Ok(true);
+            }
+            if self.clock.now().saturating_duration_since(started) >= left {
+                return Ok(false);
+            }
+            tokio::time::sleep(self.patience.poll).await;
+        }
+    }
+
     async fn wait_in_sync(
         &mut self,
         operation: &Operation,
@@ -326,8 +420,14 @@ impl<Z: Zone, A: Answers, C: Clock> Applier<'_, Z, A, C> {
         let started = self.clock.now();
         loop {
             let in_sync = match (change_id, &operation.submitted) {
-                (Some(id), _) => {
-                    self.patiently(|| self.zone.change_status(id)).await? == ChangeStatus::InSync
+                (Some(id), submitted) => {
+                    match (self.patiently(|| self.zone.change_status(id)).await, submitted) {
+                        // Route 53 forgets changes; then the name servers tell.
+                        (Err(ZoneError::Refused { .. }), Some((_, run))) => {
+                            self.answers.lock_is_everywhere(run).await
+                        }
+                        (status, _) => status? == ChangeStatus::InSync,
+                    }
                 }
                 (None, Some((_, run))) => self.answers.lock_is_everywhere(run).await,
                 (None, None) => true,
@@ -352,7 +452,8 @@ impl<Z: Zone, A: Answers, C: Clock> Applier<'_, Z, A, C> {
             None => Ending::Applied,
             Some(cause) => Ending::Unverified(cause),
         };
-        if ending == Ending::Applied && matches!(operation.plan.intent, Intent::Rollback(_)) {
+        let is_written = verification.missing.is_empty();
+        if is_written && matches!(operation.plan.intent, Intent::Rollback(_)) {
             self.retire(&operation.plan.prior, &current).await?;
         }
         self.note(Event::Ends(ending.clone()))?;
@@ -373,12 +474,22 @@ impl<Z: Zone, A: Answers, C: Clock> Applier<'_, Z, A, C> {
         Ok(())
     }
 
-    /// Ends an operation of which nothing was written, and deletes the checks it created.
+    /// Ends an operation of which nothing was written, and deletes the checks it created. They are
+    /// found by their references, so that one whose reply was lost is not forgotten.
     async fn abandon(&mut self, operation: &Operation, cause: &str) -> Result<(), ApplyError> {
-        let created = self.journal.unfinished().map(|now| now.health_checks.clone());
+        let specs = &operation.plan.health_checks;
+        let own: Vec<String> =
+            specs.iter().map(|spec| own_reference(operation, &spec.caller_reference)).collect();
+        let found = if own.is_empty() {
+            Vec::new()
+        } else {
+            self.patiently(|| self.zone.health_checks(HEALTH_CHECK_PREFIX)).await?
+        };
         let named = health_check_ids(&self.read_scope(&operation.plan).await?);
-        for id in created.unwrap_or_default().into_values().filter(|id| !named.contains(id)) {
-            self.patiently(|| self.zone.delete_health_check(&id)).await?;
+        for check in found.iter().filter(|check| own.contains(&check.caller_reference)) {
+            if !named.contains(&check.id) {
+                self.patiently(|| self.zone.delete_health_check(&check.id)).await?;
+            }
         }
         self.note(Event::Ends(Ending::Abandoned(cause.to_owned())))
     }
@@ -418,6 +529,16 @@ impl<Z: Zone, A: Answers, C: Clock> Applier<'_, Z, A, C> {
     }
 }
 
+/// The CallerReference of a health check that this operation makes: the plan's, and what no other
+/// operation has. Appliers of the same plan never share a check that one of them may delete, and the
+/// reference of a deleted check, which Route 53 never takes again, is not asked for twice.
+fn own_reference(operation: &Operation, planned: &str) -> String {
+    let seed = format!("{} {} {}", operation.plan.hash(), operation.number, operation.began_at_ms);
+    let digest = Sha256::digest(seed.as_bytes());
+    let own: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    format!("{planned}-{own}")
+}
+
 /// How every CallerReference of ours begins.
 pub const HEALTH_CHECK_PREFIX: &str = "nearside-";
 
@@ -450,7 +571,13 @@ fn with_run(plan: &Plan, run: &str) -> Result<Vec<crate::record::Change>, ApplyE
 #[must_use]
 pub fn difference_since(operation: &Operation, records: &[RecordSet]) -> Option<String> {
     let service = Name::parse(&operation.plan.service).ok()?;
-    first_difference(&desired(operation), &scope(&service, records))
+    let marks = Marks::of(&service);
+    // Lock and marker only rise: an operation that was taken back since leaves them higher.
+    let rest = |mut sets: Vec<RecordSet>| {
+        sets.retain(|set| set.name != marks.lock() && set.name != marks.owner());
+        sets
+    };
+    first_difference(&rest(desired(operation)), &rest(scope(&service, records)))
 }
 
 /// The record sets that stand once the operation's batch has been taken.

@@ -40,7 +40,9 @@ impl EvidenceRule {
     /// The block intervals that a verdict can ever look at.
     #[must_use]
     pub fn longest_slots(&self) -> u32 {
-        Self::slots(self.volatile_blocks.max(self.blocks)).max(self.volatility_slots)
+        let verdicts = Self::slots(self.volatile_blocks.max(self.blocks));
+        // With some blocks missing, 84 of them take longer than 84 intervals.
+        verdicts.max(Self::slots(self.volatility_slots))
     }
 }
 
@@ -150,11 +152,13 @@ fn least_gain_ms(current: &Cell, since_ms: i64, rule: &EvidenceRule) -> f64 {
     rule.min_gain_ms.max(median(&costs).unwrap_or_default() * rule.min_gain_share)
 }
 
+/// Judged over the history's length once enough blocks exist, some of which may be older than that:
+/// one missing block must not switch the judgement off.
 fn volatility(all: &[(i64, f64)], since_ms: i64, least_gain_ms: f64) -> Volatility {
     let recent: Vec<f64> =
         all.iter().filter(|(start_ms, _)| *start_ms >= since_ms).map(|(_, d)| *d).collect();
     match robust_deviation(&recent) {
-        Some(deviation_ms) if recent.len() >= VOLATILITY_JUDGED_FROM => {
+        Some(deviation_ms) if all.len() >= VOLATILITY_JUDGED_FROM => {
             if deviation_ms > least_gain_ms {
                 Volatility::Volatile(deviation_ms)
             } else {

@@ -8,10 +8,12 @@ use std::collections::BTreeSet;
 use crate::mark::Marks;
 use crate::name::Name;
 use crate::plan::{Intent, Plan, scope};
-use crate::record::{RecordSet, RecordType};
+use crate::record::{Action, Change, RecordSet, RecordType};
 
 /// How long before applying a target may have been proven.
 const PROOF_MAX_AGE_MS: i64 = 60_000;
+/// How far the clocks of planning and applying may be apart.
+const CLOCK_SKEW_MS: i64 = 60_000;
 /// How long a target's certificate must still be valid.
 const CERTIFICATE_MIN_LEFT_MS: i64 = 14 * 24 * 3_600_000;
 
@@ -59,7 +61,7 @@ pub struct Situation<'a> {
     pub now_ms: i64,
     /// The zone that the configuration and the credentials lead to.
     pub zone_id: &'a str,
-    /// The record sets at and below the service name.
+    /// The record sets at and below the service name, and at its `registry_names`.
     pub records: &'a [RecordSet],
     /// The targets of the plan, as they answered.
     pub proofs: &'a [TargetProof],
@@ -97,6 +99,22 @@ pub enum Refusal {
     /// An external-dns owner.
     #[error("'{0}' is kept by external-dns ({1}), which would write its own records again")]
     ExternalDns(String, String),
+    /// A change elsewhere.
+    #[error(
+        "the plan changes '{changed}', which is neither '{service}' nor one of our names below it"
+    )]
+    Elsewhere {
+        /// The name.
+        changed: Name,
+        /// The service.
+        service: Name,
+    },
+    /// Without the lock two appliers could both win.
+    #[error("the plan does not raise the lock from generation {found}")]
+    NoLock {
+        /// Of the lock in the zone, 0 without one.
+        found: u64,
+    },
     /// Too much at once.
     #[error("the plan moves {:.1} % of the traffic, and guard.max_traffic_moved is {:.1} %", moved * 100.0, limit * 100.0)]
     TooMuchTraffic {
@@ -112,6 +130,12 @@ pub enum Refusal {
         age_s: i64,
         /// The limit in seconds.
         limit_s: i64,
+    },
+    /// Evidence that is not from the past.
+    #[error("the newest evidence ends {ahead_s} s from now")]
+    FutureEvidence {
+        /// Whole seconds.
+        ahead_s: i64,
     },
     /// No evidence at all under a plan that moves labels.
     #[error("the plan moves labels and names no evidence")]
@@ -190,6 +214,12 @@ impl Refusal {
                 "add the name to guard.adopt, and stop the tool that made the records"
             }
             Self::ExternalDns(..) => "remove the name from external-dns first",
+            Self::Elsewhere { .. } | Self::NoLock { .. } => {
+                "plan again: this document was not made by `advisor plan`"
+            }
+            Self::FutureEvidence { .. } => {
+                "set the clocks of this machine and of the one that planned"
+            }
             Self::TooMuchTraffic { .. } => {
                 "raise guard.max_traffic_moved, if so much may move at once"
             }
@@ -223,9 +253,14 @@ pub fn guard(
     the_same_zone(&plan, situation)?;
     allowed(&service, rule)?;
     not_drifted(&plan, &service, situation)?;
+    only_at_home(&plan, &service)?;
+    lock_rises(&plan, &service)?;
     ours_or_adopted(&plan, &service, rule)?;
     not_external_dns(&service, situation.records)?;
-    not_frozen(rule, situation.now_ms)?;
+    // Taking back is never frozen: a change that misleads clients must not stand for the window.
+    if !matches!(plan.intent, Intent::Rollback(_)) {
+        not_frozen(rule, situation.now_ms)?;
+    }
     an_answer_stays(&plan, &service)?;
     if plan.intent == Intent::Route {
         traffic_within(&plan, rule)?;
@@ -265,6 +300,30 @@ fn not_drifted(plan: &Plan, service: &Name, situation: &Situation<'_>) -> Result
     }
 }
 
+fn only_at_home(plan: &Plan, service: &Name) -> Result<(), Refusal> {
+    let marks = Marks::of(service);
+    let names = plan.changes.iter().map(|change| &change.resource_record_set.name);
+    match names.into_iter().find(|name| *name != service && !marks.is_ours(name)) {
+        Some(changed) => {
+            Err(Refusal::Elsewhere { changed: changed.clone(), service: service.clone() })
+        }
+        None => Ok(()),
+    }
+}
+
+fn lock_rises(plan: &Plan, service: &Name) -> Result<(), Refusal> {
+    let marks = Marks::of(service);
+    let found = marks.generation(&plan.prior);
+    let lock = marks.lock_set(plan.generation, None);
+    let is_lock =
+        |change: &Change| change.action == Action::Create && change.resource_record_set == lock;
+    if plan.is_empty() || plan.generation > found && plan.changes.iter().any(is_lock) {
+        Ok(())
+    } else {
+        Err(Refusal::NoLock { found })
+    }
+}
+
 fn ours_or_adopted(plan: &Plan, service: &Name, rule: &GuardRule) -> Result<(), Refusal> {
     let marks = Marks::of(service);
     let touches_service =
@@ -287,10 +346,18 @@ fn all_ours(plan: &Plan, service: &Name) -> bool {
         .all(|set| set.set_identifier.as_deref().is_some_and(|id| id.starts_with("nearside-")))
 }
 
+/// Where external-dns keeps its owner marks beside a name, by the type of the record it made.
+#[must_use]
+pub fn registry_names(service: &Name) -> Vec<Name> {
+    let beside = |prefix| Name::parse(&format!("{prefix}-{}", service.as_str())).ok();
+    ["a", "aaaa", "cname"].into_iter().filter_map(beside).collect()
+}
+
 fn not_external_dns(service: &Name, records: &[RecordSet]) -> Result<(), Refusal> {
+    let beside = registry_names(service);
     let owner = records
         .iter()
-        .filter(|set| set.name.is_within(service))
+        .filter(|set| set.name.is_within(service) || beside.contains(&set.name))
         .flat_map(RecordSet::texts)
         .find(|text| text.contains("heritage=external-dns"));
     match owner {
@@ -329,7 +396,10 @@ fn evidence_is_fresh(plan: &Plan, rule: &GuardRule, now_ms: i64) -> Result<(), R
         return Ok(());
     }
     let until_ms = plan.effect.evidence_until_ms.ok_or(Refusal::NoEvidence)?;
-    let age_ms = now_ms - until_ms;
+    let age_ms = now_ms.saturating_sub(until_ms);
+    if age_ms < -CLOCK_SKEW_MS {
+        return Err(Refusal::FutureEvidence { ahead_s: age_ms.saturating_neg() / 1_000 });
+    }
     if age_ms <= rule.stale_ms {
         return Ok(());
     }
@@ -344,7 +414,8 @@ fn targets_are_proven(plan: &Plan, situation: &Situation<'_>) -> Result<(), Refu
             .iter()
             .find(|proof| proof.endpoint == *endpoint)
             .filter(|proof| {
-                (0..=PROOF_MAX_AGE_MS).contains(&(situation.now_ms - proof.taken_at_ms))
+                let age_ms = situation.now_ms.saturating_sub(proof.taken_at_ms);
+                (0..=PROOF_MAX_AGE_MS).contains(&age_ms)
             })
             .ok_or_else(|| Refusal::NoProof(endpoint.clone()))?;
         judge_proof(proof, situation.now_ms)?;
@@ -356,8 +427,8 @@ fn judge_proof(proof: &TargetProof, now_ms: i64) -> Result<(), Refusal> {
     let endpoint = proof.endpoint.clone();
     match &proof.answer {
         Err(cause) => Err(Refusal::TargetDown { endpoint, cause: cause.clone() }),
-        Ok((ends_ms, _)) if ends_ms - now_ms < CERTIFICATE_MIN_LEFT_MS => {
-            let days_left = (ends_ms - now_ms).div_euclid(24 * 3_600_000);
+        Ok((ends_ms, _)) if ends_ms.saturating_sub(now_ms) < CERTIFICATE_MIN_LEFT_MS => {
+            let days_left = ends_ms.saturating_sub(now_ms).div_euclid(24 * 3_600_000);
             Err(Refusal::CertificateEnds { endpoint, days_left })
         }
         Ok((_, RegionProof::Wrong(found))) => {
@@ -366,3 +437,6 @@ fn judge_proof(proof: &TargetProof, now_ms: i64) -> Result<(), Refusal> {
         Ok((_, RegionProof::Proven | RegionProof::Unproven)) => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

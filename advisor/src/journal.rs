@@ -183,6 +183,8 @@ impl JournalError {
 pub struct Journal {
     path: PathBuf,
     file: File,
+    /// Bytes of whole entries.
+    len: u64,
     operations: Vec<Operation>,
 }
 
@@ -204,28 +206,29 @@ impl Journal {
             TryLockError::WouldBlock => JournalError::Locked(path.to_owned()),
             TryLockError::Error(cause) => io("lock")(cause),
         })?;
-        let mut text = String::new();
-        file.read_to_string(&mut text).map_err(io("read"))?;
-        let whole = text.rfind('\n').map_or(0, |end| end + 1);
-        if whole < text.len() {
-            file.set_len(whole as u64).map_err(io("repair"))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(io("read"))?;
+        let whole = whole_lines(&bytes);
+        let operations = fold(&read_entries(path, whole)?);
+        let len = whole.len() as u64;
+        if whole.len() < bytes.len() {
+            file.set_len(len).map_err(io("repair"))?;
         }
-        file.seek(SeekFrom::Start(whole as u64)).map_err(io("read"))?;
-        let operations = fold(&read_entries(path, &text[..whole])?);
-        Ok(Self { path: path.to_owned(), file, operations })
+        file.seek(SeekFrom::Start(len)).map_err(io("read"))?;
+        sync_folder(path).map_err(io("write"))?;
+        Ok(Self { path: path.to_owned(), file, len, operations })
     }
 
     /// What the journal tells, oldest first, without opening it for writing.
     pub fn read(path: &Path) -> Result<Vec<Operation>, JournalError> {
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        let bytes = match std::fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             Err(cause) => {
                 return Err(JournalError::Io { what: "read", path: path.to_owned(), cause });
             }
         };
-        let whole = text.rfind('\n').map_or(0, |end| end + 1);
-        Ok(fold(&read_entries(path, &text[..whole])?))
+        Ok(fold(&read_entries(path, whole_lines(&bytes))?))
     }
 
     /// All operations, oldest first.
@@ -262,21 +265,42 @@ impl Journal {
         };
         let mut line = serde_json::to_vec(entry).map_err(|error| io(error.into()))?;
         line.push(b'\n');
-        self.file.write_all(&line).and_then(|()| self.file.sync_data()).map_err(io)?;
+        let written = self.file.write_all(&line).and_then(|()| self.file.sync_data());
+        if let Err(cause) = written {
+            // What is there of the entry must not become the head of the next one. If even this
+            // fails, the next one to open the journal drops it.
+            let _ = self.file.set_len(self.len);
+            let _ = self.file.seek(SeekFrom::Start(self.len));
+            return Err(io(cause));
+        }
+        self.len += line.len() as u64;
         fold_entry(&mut self.operations, entry);
         Ok(())
     }
 }
 
-fn read_entries(path: &Path, text: &str) -> Result<Vec<Entry>, JournalError> {
-    let parse = |(index, line): (usize, &str)| {
-        serde_json::from_str(line).map_err(|error| JournalError::Corrupt {
+/// What a crash left unfinished after the last line is no entry, and need not even be text.
+fn whole_lines(bytes: &[u8]) -> &[u8] {
+    let end = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
+    &bytes[..end]
+}
+
+/// Makes a new file's name as durable as its contents: without this a power cut may lose the file.
+fn sync_folder(path: &Path) -> std::io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+fn read_entries(path: &Path, bytes: &[u8]) -> Result<Vec<Entry>, JournalError> {
+    let parse = |(index, line): (usize, &[u8])| {
+        serde_json::from_slice(line).map_err(|error| JournalError::Corrupt {
             path: path.to_owned(),
             line: index + 1,
             cause: error.to_string(),
         })
     };
-    text.lines().enumerate().map(parse).collect()
+    let lines = bytes.strip_suffix(b"\n").into_iter().flat_map(|all| all.split(|b| *b == b'\n'));
+    lines.enumerate().map(parse).collect()
 }
 
 fn fold(entries: &[Entry]) -> Vec<Operation> {
@@ -300,18 +324,23 @@ fn fold_entry(operations: &mut Vec<Operation>, entry: &Entry) {
 /// A label rests for `cooldown_ms` after each change, doubled each time it was reversed.
 #[must_use]
 pub fn cooling(operations: &[Operation], cooldown_ms: i64, now_ms: i64) -> BTreeMap<Label, i64> {
-    let mut last: BTreeMap<Label, (i64, u32)> = BTreeMap::new();
+    let mut last: BTreeMap<Label, (i64, u32, &str)> = BTreeMap::new();
     for operation in operations.iter().filter(|operation| operation.is_in_place()) {
-        let reversed = matches!(operation.plan.intent, Intent::Rollback(_));
+        let taken_back = matches!(operation.plan.intent, Intent::Rollback(_));
         for step in &operation.plan.moves {
             let entry = last.entry(Label::new(&step.label)).or_default();
-            *entry = (operation.last_at_ms, entry.1 + u32::from(reversed));
+            // By rollback or by advice: a label that returns where it came from was reversed.
+            let reversed = taken_back || entry.2 == step.to;
+            *entry = (operation.last_at_ms, entry.1 + u32::from(reversed), &step.from);
         }
     }
     last.into_iter()
-        .map(|(label, (at_ms, reversals))| {
+        .map(|(label, (at_ms, reversals, _))| {
             (label, at_ms.saturating_add(cooldown_ms.saturating_mul(1 << reversals.min(16))))
         })
         .filter(|(_, until_ms)| *until_ms > now_ms)
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -54,10 +54,11 @@ impl Marks {
         })
     }
 
-    /// Whether a name is one of ours.
+    /// Whether a name is one of ours: directly below the service, not below a service within it.
     #[must_use]
     pub fn is_ours(&self, name: &Name) -> bool {
-        name.is_within(&self.service) && name.first_label().starts_with("_nearside-")
+        let first = name.first_label();
+        first.starts_with("_nearside-") && *name == self.service.child(first)
     }
 
     /// The lock as a record set. `run` is the applier's token; a plan has none yet.
@@ -164,6 +165,7 @@ mod tests {
             ("api.example.com", false),
             ("_nearside-lock.example.com", false),
             ("eu-west-1.api.example.com", false),
+            ("_nearside-lock.eu.api.example.com", false),
         ] {
             assert_eq!(marks.is_ours(&Name::parse(name).unwrap()), ours, "{name}");
         }

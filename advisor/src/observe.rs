@@ -22,6 +22,8 @@ use crate::record::RecordType;
 
 /// How long an endpoint may take to prove itself.
 const PROOF_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often an answered address is asked before it counts as failing.
+const PROOF_TRIES: u32 = 3;
 /// The port of DNS.
 const DNS_PORT: u16 = 53;
 
@@ -122,6 +124,16 @@ impl Observer {
         })
     }
 
+    /// The same, where the answer is one that a health checker would count as healthy.
+    async fn healthy_proof(&self, endpoint: &Endpoint, address: IpAddr) -> Result<Proof, String> {
+        let proof = self.prove_at(endpoint, address).await?;
+        if (200..400).contains(&proof.status) {
+            Ok(proof)
+        } else {
+            Err(format!("status {}", proof.status))
+        }
+    }
+
     async fn prove_endpoint(&self, id: &str) -> Result<(i64, RegionProof), String> {
         let endpoint =
             self.endpoint(id).ok_or_else(|| "it is not in the configuration".to_owned())?;
@@ -129,10 +141,7 @@ impl Observer {
         // IPv4 where there is any: health checkers and many probes have no IPv6.
         let address = addresses.iter().find(|address| address.is_ipv4()).or(addresses.first());
         let address = address.ok_or_else(|| "its alias target has no address".to_owned())?;
-        let proof = self.prove_at(endpoint, *address).await?;
-        if !(200..400).contains(&proof.status) {
-            return Err(format!("status {}", proof.status));
-        }
+        let proof = self.healthy_proof(endpoint, *address).await?;
         let not_after_s =
             proof.certificate_not_after_s.ok_or_else(|| "it shows no certificate".to_owned())?;
         Ok((not_after_s.saturating_mul(1_000), region_proof(endpoint, &proof)))
@@ -143,7 +152,15 @@ impl Observer {
     async fn proven(&self, address: IpAddr) -> Option<Result<String, String>> {
         let rule = |endpoint: &&Endpoint| endpoint.region_proof.is_some();
         let asked = self.config.endpoints.iter().find(rule)?;
-        let proof = match self.prove_at(asked, address).await {
+        let mut tried = self.healthy_proof(asked, address).await;
+        // One lost request must not take a change back.
+        for _ in 1..PROOF_TRIES {
+            if tried.is_ok() {
+                break;
+            }
+            tried = self.healthy_proof(asked, address).await;
+        }
+        let proof = match tried {
             Ok(proof) => proof,
             Err(cause) => return Some(Err(cause)),
         };
@@ -161,6 +178,19 @@ impl Observer {
             RecordType::Aaaa => vantage.subnet6.or(vantage.subnet4),
             _ => vantage.subnet4.or(vantage.subnet6),
         }
+    }
+}
+
+/// What all addresses of one answer prove: clients pick any of them, so that one that proves
+/// something else decides.
+fn unanimous(proofs: Vec<Result<String, String>>) -> Option<Result<String, String>> {
+    let mut proofs = proofs.into_iter();
+    let first = proofs.next()?;
+    let other = proofs.find(|other| *other != first);
+    match (&first, other) {
+        (Ok(here), Some(Ok(there))) => Some(Err(format!("is {here} and {there} at once"))),
+        (Ok(_), Some(failed)) => Some(failed),
+        _ => Some(first),
     }
 }
 
@@ -250,16 +280,14 @@ impl Answers for Observer {
                 let asked = self.ask(&self.service, dns_type, Some(subnet)).await;
                 let addresses: Result<BTreeSet<IpAddr>, String> =
                     asked.map(|answer| answer.addresses().map(|(address, _)| address).collect());
-                let first = addresses.as_ref().ok().and_then(|found| found.first().copied());
-                let proof = match first.filter(IpAddr::is_ipv4) {
-                    Some(address) => {
-                        if !proven.contains_key(&address) {
-                            proven.insert(address, self.proven(address).await);
-                        }
-                        proven.get(&address).cloned().flatten()
+                let mut proofs = Vec::new();
+                for address in addresses.iter().flatten().filter(|address| address.is_ipv4()) {
+                    if !proven.contains_key(address) {
+                        proven.insert(*address, self.proven(*address).await);
                     }
-                    None => None,
-                };
+                    proofs.extend(proven.get(address).cloned().flatten());
+                }
+                let proof = unanimous(proofs);
                 let question = Question { vantage: vantage.id.clone(), family: family.clone() };
                 answers.push(Answered { question, addresses, proven: proof });
             }

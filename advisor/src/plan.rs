@@ -411,3 +411,6 @@ impl Ground<'_> {
         plan
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -62,7 +62,8 @@ fn service_error(
     let message = error.message().unwrap_or_default();
     match code {
         "NoSuchHostedZone" => ZoneError::Missing(zone.to_owned()),
-        "InvalidChangeBatch" | "InvalidInput" | "NoSuchHealthCheck" | "MalformedInput" => {
+        "InvalidChangeBatch" | "InvalidInput" | "NoSuchChange" | "NoSuchHealthCheck"
+        | "MalformedInput" => {
             ZoneError::Refused { code: code.to_owned(), messages: vec![message.to_owned()] }
         }
         _ if BUSY.contains(&code) => ZoneError::Busy(format!("{code}: {message}")),

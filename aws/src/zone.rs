@@ -33,12 +33,34 @@ const SIGNING_REGION: &str = "us-east-1";
 const PUBLIC_API: &str = "https://route53.amazonaws.com";
 
 /// How to reach Route 53, where it is not the account's own way.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Access {
     /// Another API address, as `AWS_ENDPOINT_URL_ROUTE_53` would give it.
     pub endpoint_url: Option<String>,
     /// Fixed credentials (key id, secret), for servers that take any.
     pub credentials: Option<(String, String)>,
+}
+
+impl std::fmt::Debug for Access {
+    /// Without the secret, and without what an address may hold of one.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Access")
+            .field("endpoint_url", &self.endpoint_url.as_deref().map(without_user))
+            .field("credentials", &self.credentials.as_ref().map(|_| "..."))
+            .finish()
+    }
+}
+
+/// A URL without user name and password.
+fn without_user(url: &str) -> String {
+    match url.split_once("://") {
+        Some((scheme, rest)) => {
+            let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+            let host = authority.rfind('@').map_or(0, |at| at + 1);
+            format!("{scheme}://{}", &rest[host..])
+        }
+        None => url.to_owned(),
+    }
 }
 
 /// One hosted zone.
@@ -108,9 +130,8 @@ fn effective_api(config: &SdkConfig) -> String {
         (Some(service), Ok(key)) => service.load_config(key),
         _ => None,
     };
-    of_service
-        .or_else(|| config.endpoint_url().map(str::to_owned))
-        .unwrap_or_else(|| PUBLIC_API.to_owned())
+    let url = of_service.or_else(|| config.endpoint_url().map(str::to_owned));
+    url.map_or_else(|| PUBLIC_API.to_owned(), |url| without_user(&url))
 }
 
 fn is_zone_id(text: &str) -> bool {
@@ -335,6 +356,43 @@ impl Route53Zone {
         if let Err(error) = tagged {
             let cause = translate(&error, Effect::Reads, self.facts.name.as_str());
             tracing::warn!(health_check = id, %cause, "the health check could not be tagged");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let access = Access {
+            endpoint_url: Some("https://me:hunter2@example.com/x?y#@z".into()),
+            credentials: Some(("AKIDEXAMPLE".into(), "wJalrXUtnFEMI".into())),
+        };
+        let shown = format!("{access:?}");
+        for secret in ["hunter2", "me:", "AKIDEXAMPLE", "wJalrXUtnFEMI"] {
+            assert!(!shown.contains(secret), "{shown}");
+        }
+        assert!(shown.contains("https://example.com/x?y#@z"), "{shown}");
+    }
+
+    #[test]
+    fn addresses_lose_only_the_user() {
+        for (url, shown) in [
+            ("http://127.0.0.1:4566", "http://127.0.0.1:4566"),
+            ("https://a@b@route53.amazonaws.com/", "https://route53.amazonaws.com/"),
+            ("https://h/p@q", "https://h/p@q"),
+            ("nonsense", "nonsense"),
+        ] {
+            assert_eq!(without_user(url), shown);
+        }
+    }
+
+    #[test]
+    fn ids_are_told_from_names() {
+        for (text, is_id) in [("Z0123ABC", true), ("example.com", false), ("Zebra.org", false)] {
+            assert_eq!(is_zone_id(text), is_id, "{text}");
         }
     }
 }

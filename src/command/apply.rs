@@ -4,7 +4,7 @@ use std::path::Path;
 
 use advisor::answers::Answers as _;
 use advisor::apply::{Applier, Outcome, Patience, difference_since};
-use advisor::guard::{Situation, guard};
+use advisor::guard::{Situation, guard, registry_names};
 use advisor::journal::{Ending, Operation};
 use advisor::observe::Observer;
 use advisor::plan::{Intent, Plan};
@@ -69,6 +69,8 @@ pub fn read_plan(path: &Path) -> Result<Plan, Failure> {
     })
 }
 
+type RealApplier<'a> = Applier<'a, Route53Zone, Observer, SystemClock>;
+
 /// The way every write takes: prove, guard, ask, apply, verify, and take back what misleads.
 pub struct Writer<'a> {
     setup: &'a Setup,
@@ -86,7 +88,13 @@ impl<'a> Writer<'a> {
         Ok(Self { setup, terminal, zone, observer, patience: Patience::default() })
     }
 
-    fn applier(&self) -> Result<Applier<'_, Route53Zone, Observer, SystemClock>, Failure> {
+    /// The same with other waits.
+    #[must_use]
+    pub fn with_patience(self, patience: Patience) -> Self {
+        Self { patience, ..self }
+    }
+
+    fn applier(&self) -> Result<RealApplier<'_>, Failure> {
         Ok(Applier {
             zone: &self.zone,
             answers: &self.observer,
@@ -112,13 +120,45 @@ impl<'a> Writer<'a> {
 
     /// Goes on with an interrupted operation.
     pub async fn resume(&self) -> Result<Outcome, Failure> {
-        let outcome = self.applier()?.resume().await?;
+        let mut applier = self.applier()?;
+        let outcome = self.go_on(&mut applier).await?;
+        drop(applier);
         self.settle(outcome).await
+    }
+
+    /// What was not written before the interruption is judged anew, and given up if it is refused.
+    async fn go_on(&self, applier: &mut RealApplier<'_>) -> Result<Outcome, Failure> {
+        let Some(plan) = applier.must_clear().await? else {
+            return Ok(applier.resume(None).await?);
+        };
+        match self.clear(plan).await {
+            Ok(cleared) => Ok(applier.resume(Some(&cleared)).await?),
+            Err(refused) => {
+                applier.settle().await?;
+                Err(refused)
+            }
+        }
     }
 
     /// Takes a plan back. `None` where nothing stands.
     pub async fn rollback(&self, id: Option<&str>, yes: bool) -> Result<Option<Outcome>, Failure> {
+        let outcome = self.take_back(id, yes).await?;
+        match outcome.as_ref().map(|outcome| &outcome.ending) {
+            None | Some(Ending::Applied) => Ok(outcome),
+            Some(Ending::Unverified(cause) | Ending::Abandoned(cause)) => {
+                Err(Failure::new(Exit::Failed, format!("rolled back, and not verified: {cause}")))
+            }
+        }
+    }
+
+    /// The same, however it ends.
+    async fn take_back(&self, id: Option<&str>, yes: bool) -> Result<Option<Outcome>, Failure> {
         let mut applier = self.applier()?;
+        let unfinished = applier.journal.unfinished().map(|operation| &operation.plan.intent);
+        if matches!(unfinished, Some(Intent::Rollback(undone)) if id.is_none_or(|id| id == undone))
+        {
+            return self.go_on(&mut applier).await.map(Some);
+        }
         applier.settle().await?;
         let operations = applier.journal.operations().to_vec();
         drop(applier);
@@ -136,19 +176,16 @@ impl<'a> Writer<'a> {
         let cleared = self.clear(plan.clone()).await?;
         self.terminal.say(&show::plan_text(&plan));
         self.terminal.confirm(&format!("Take plan {} back?", operation.plan.id()), yes)?;
-        let outcome = applier.apply(&cleared).await?;
-        match &outcome.ending {
-            Ending::Applied => Ok(Some(outcome)),
-            Ending::Unverified(cause) | Ending::Abandoned(cause) => {
-                Err(Failure::new(Exit::Failed, format!("rolled back, and not verified: {cause}")))
-            }
-        }
+        Ok(Some(applier.apply(&cleared).await?))
     }
 
     /// Asks the plan's targets and lets the guards judge.
     async fn clear(&self, plan: Plan) -> Result<advisor::guard::Cleared<Plan>, Failure> {
         let service = settings::service(&self.setup.config)?;
-        let records = self.zone.record_sets(&service).await?;
+        let mut records = self.zone.record_sets(&service).await?;
+        for name in registry_names(&service) {
+            records.extend(self.zone.record_sets(&name).await?);
+        }
         let mut targets: Vec<String> = plan.labels.values().cloned().collect();
         targets.sort();
         targets.dedup();
@@ -176,16 +213,39 @@ impl<'a> Writer<'a> {
             ));
         }
         self.terminal.say(&format!("not as planned: {cause}; taking it back"));
-        self.rollback_boxed().await?;
-        Err(Failure::new(Exit::Reverted, format!("applied, and taken back: {cause}"))
-            .hint("the zone is as it was before; the journal keeps the whole story"))
+        match self.take_back(None, true).await {
+            Ok(Some(taken_back)) => Err(reverted(cause, &taken_back)),
+            Ok(None) => Err(Failure::new(Exit::Failed, format!("not as planned: {cause}"))),
+            Err(failure) => Err(Failure {
+                message: format!(
+                    "applied, not as planned ({cause}), and still in place: {}",
+                    failure.message
+                ),
+                ..failure
+            }),
+        }
     }
+}
 
-    /// `settle` and `rollback` call each other's futures at most once, which the types cannot see.
-    fn rollback_boxed(
-        &self,
-    ) -> std::pin::Pin<Box<dyn Future<Output = Result<Option<Outcome>, Failure>> + '_>> {
-        Box::pin(self.rollback(None, true))
+/// How an apply ended that was taken back by itself. The records decide: an endpoint that answers
+/// wrongly does so before and after.
+fn reverted(cause: &str, taken_back: &Outcome) -> Failure {
+    let records = taken_back.verification.as_ref();
+    let restored = records.is_some_and(|seen| seen.missing.is_empty() && seen.foreign.is_empty());
+    match &taken_back.ending {
+        Ending::Applied => {
+            Failure::new(Exit::Reverted, format!("applied, and taken back: {cause}"))
+                .hint("the zone is as it was before; the journal keeps the whole story")
+        }
+        Ending::Unverified(still) if restored => {
+            let message = format!("applied, and taken back: {cause}; and it still holds: {still}");
+            Failure::new(Exit::Reverted, message)
+                .hint("the zone is as it was before: what answers wrongly is not the zone")
+        }
+        Ending::Unverified(still) | Ending::Abandoned(still) => {
+            let message = format!("applied ({cause}), and taking it back failed: {still}");
+            Failure::new(Exit::Failed, message).hint("`advisor rollback` tries again")
+        }
     }
 }
 

@@ -1,0 +1,214 @@
+//! What must hold of plans over any group.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::batch::applied;
+use crate::group::live_group;
+use crate::group::tests::{adopted, endpoint, name};
+use crate::record::RecordType;
+
+const REGIONS: [&str; 4] = ["ap-south-1", "eu-west-1", "sa-east-1", "us-east-1"];
+
+/// A world: which labels are installed and where they point, whether AAAA is answered, what stands
+/// around, and what is to move.
+#[derive(Debug, Clone)]
+struct World {
+    records: Vec<RecordSet>,
+    moves: Vec<(usize, usize)>,
+}
+
+fn worlds() -> impl Strategy<Value = World> {
+    let labels = prop::collection::btree_map(0_usize..4, 0_usize..4, 1..5);
+    let moves = prop::collection::vec((0_usize..4, 0_usize..4), 0..4);
+    let foreign = prop::collection::btree_set(0_usize..6, 0..6);
+    (labels, any::<bool>(), moves, foreign, 0_u64..5, any::<bool>()).prop_map(
+        |(labels, six, moves, foreign, generation, shadow)| {
+            let mut records = Vec::new();
+            for (label, target) in &labels {
+                let (label, target) = (REGIONS[*label], REGIONS[*target]);
+                records.push(adopted(label, target, RecordType::A));
+                if six {
+                    records.push(adopted(label, target, RecordType::Aaaa));
+                }
+            }
+            let names = [
+                "api.example.com",
+                "deep.api.example.com",
+                "beside.example.com",
+                "xapi.example.com",
+                "_nearside-lock.deep.api.example.com",
+                "example.com",
+            ];
+            records.extend(foreign.iter().map(|at| RecordSet::txt(name(names[*at]), 60, "others")));
+            let marks = Marks::of(&name("api.example.com"));
+            if generation > 0 {
+                records.push(marks.lock_set(generation, Some("abc")));
+                records.push(marks.owner_set(generation));
+            }
+            if shadow {
+                let labels: Vec<Label> = labels.keys().map(|l| Label::new(REGIONS[*l])).collect();
+                records.extend(marks.shadow_sets(Shadow::Live, labels.iter()));
+            }
+            let mut moves = moves;
+            moves.retain(|(label, to)| labels.get(label).is_some_and(|from| from != to));
+            moves.dedup_by_key(|step| step.0);
+            World { records, moves }
+        },
+    )
+}
+
+impl World {
+    fn with<T>(&self, work: impl FnOnce(&Ground<'_>) -> T) -> T {
+        self.over(&self.records, work)
+    }
+
+    fn over<T>(&self, records: &[RecordSet], work: impl FnOnce(&Ground<'_>) -> T) -> T {
+        let zone = ZoneFacts {
+            id: "Z1".into(),
+            name: name("example.com"),
+            name_servers: Vec::new(),
+            api: String::new(),
+        };
+        let (service, endpoints) = (name("api.example.com"), REGIONS.map(endpoint));
+        let (service, endpoints) = (&service, &endpoints);
+        work(&Ground { zone: &zone, service, records, endpoints, now_ms: 1_000 })
+    }
+
+    fn live(&self) -> LiveGroup {
+        let endpoints = REGIONS.map(endpoint);
+        live_group(&name("api.example.com"), &self.records, &endpoints).unwrap()
+    }
+
+    fn moves(&self) -> Vec<Move> {
+        let live = self.live();
+        let step = |(label, to): &(usize, usize)| Move {
+            label: REGIONS[*label].into(),
+            from: live.labels[&Label::new(REGIONS[*label])].clone(),
+            to: REGIONS[*to].into(),
+            reason: "repoint".into(),
+        };
+        self.moves.iter().map(step).collect()
+    }
+
+    fn plan(&self) -> Plan {
+        self.with(|ground| ground.route(&self.live(), self.moves(), Effect::default()))
+    }
+}
+
+/// The record sets that no plan for the service may see.
+fn others(records: &[RecordSet]) -> Vec<RecordSet> {
+    let marks = Marks::of(&name("api.example.com"));
+    let is_other =
+        |set: &&RecordSet| set.name != name("api.example.com") && !marks.is_ours(&set.name);
+    records.iter().filter(is_other).cloned().collect()
+}
+
+proptest! {
+    #[test]
+    fn a_plan_leads_where_it_says_and_touches_nothing_else(world in worlds()) {
+        let plan = world.plan();
+        for change in &plan.changes {
+            prop_assert!(others(std::slice::from_ref(&change.resource_record_set)).is_empty());
+            prop_assert!(change.resource_record_set.record_type != RecordType::Txt
+                || change.resource_record_set.name != name("api.example.com"));
+        }
+        let after = applied(&world.records, &plan.changes);
+        prop_assert_eq!(scope(&name("api.example.com"), &after), plan.desired());
+        prop_assert_eq!(others(&after), { let mut all = others(&world.records); all.sort(); all });
+        let live = live_group(&name("api.example.com"), &after, &REGIONS.map(endpoint)).unwrap();
+        let live: BTreeMap<String, String> =
+            live.labels.iter().map(|(label, id)| (label.to_string(), id.clone())).collect();
+        prop_assert_eq!(live, plan.labels.clone());
+        prop_assert_eq!(plan.is_empty(), world.moves.is_empty());
+    }
+
+    #[test]
+    fn taking_back_restores_all_but_lock_and_marker(world in worlds()) {
+        let plan = world.plan();
+        let after = applied(&world.records, &plan.changes);
+        let back = world.over(&after, |ground| ground.rollback(&plan));
+        let restored = applied(&after, &back.changes);
+        let marks = Marks::of(&name("api.example.com"));
+        let rest = |sets: &[RecordSet]| -> Vec<RecordSet> {
+            let mut sets: Vec<RecordSet> = sets.to_vec();
+            sets.retain(|set| set.name != marks.lock() && set.name != marks.owner());
+            sets.sort();
+            sets
+        };
+        prop_assert_eq!(rest(&restored), rest(&world.records));
+        prop_assert!(marks.generation(&restored) > marks.generation(&after) || plan.is_empty());
+    }
+
+    #[test]
+    fn the_same_world_gives_the_same_bytes_in_any_order(world in worlds(), turn in 0_usize..20) {
+        let mut turned = world.clone();
+        let len = turned.records.len();
+        turned.records.rotate_left(turn % len);
+        turned.records.reverse();
+        prop_assert_eq!(world.plan().to_json().unwrap(), turned.plan().to_json().unwrap());
+    }
+
+    #[test]
+    fn a_plan_file_keeps_its_hash(world in worlds()) {
+        let plan = world.plan();
+        let read = Plan::from_json(&plan.to_json().unwrap()).unwrap();
+        prop_assert_eq!(read.hash(), plan.hash());
+        prop_assert_eq!(read, plan);
+    }
+
+    #[test]
+    fn no_byte_of_a_plan_file_can_be_edited_unnoticed(
+        world in worlds(), at in any::<prop::sample::Index>(), byte in 0x20_u8..0x7f,
+    ) {
+        let plan = world.plan();
+        let text = plan.to_json().unwrap();
+        let mut bytes = text.clone().into_bytes();
+        let at = at.index(bytes.len());
+        bytes[at] = byte;
+        let edited = String::from_utf8(bytes).unwrap();
+        // What says the same in other words (a blank more, an escape) is the same plan.
+        if let Ok(read) = Plan::from_json(&edited) {
+            prop_assert_eq!(read, plan);
+        }
+    }
+}
+
+#[test]
+fn figures_survive_a_plan_file_to_the_last_bit() {
+    let world = World {
+        records: vec![
+            adopted("eu-west-1", "eu-west-1", RecordType::A),
+            adopted("us-east-1", "us-east-1", RecordType::A),
+        ],
+        moves: vec![(1, 3)],
+    };
+    let mut plan = world.plan();
+    for figure in [0.1 + 0.2, f64::MIN_POSITIVE, 1.0 / 3.0, 5e-324, 1e300, -0.0] {
+        plan.effect.traffic_moved = figure;
+        let read = Plan::from_json(&plan.to_json().unwrap()).unwrap();
+        assert_eq!(read.effect.traffic_moved.to_bits(), figure.to_bits());
+    }
+}
+
+#[test]
+fn unusable_plan_files_say_why() {
+    let world =
+        World { records: vec![adopted("eu-west-1", "eu-west-1", RecordType::A)], moves: vec![] };
+    let good = world.plan().to_json().unwrap();
+    let message = |text: &str| {
+        let error = Plan::from_json(text).unwrap_err().to_string();
+        error.lines().next().unwrap_or_default().chars().take(80).collect::<String>()
+    };
+    let shown = [
+        "",
+        "{}",
+        "[1, 2",
+        &good.replace("\"format\": 1", "\"format\": 2"),
+        &good.replace("\"format\": 1", "\"format\": 99999999999999"),
+        &good.replace("\"moves\": []", "\"moves\": [], \"force\": true"),
+        &good.replace("\"zone_id\": \"Z1\"", "\"zone_id\": \"Z2\""),
+    ]
+    .map(message);
+    insta::assert_snapshot!(shown.join("\n"));
+}
