@@ -41,7 +41,7 @@ async fn finish(child: std::process::Child) -> (Option<i32>, String) {
     (output.status.code(), stderr)
 }
 
-async fn apply(stage: &Stage, store: &str, plan: &Path) -> std::process::Child {
+fn apply(stage: &Stage, store: &str, plan: &Path) -> std::process::Child {
     advisor(stage, store).arg("apply").arg(plan).arg("--yes").spawn().unwrap()
 }
 
@@ -55,7 +55,7 @@ async fn killed_at_any_moment_it_resumes_or_rolls_back() {
     {
         let when = format!("killed after {delay_ms} ms");
         let plan = write_plan(&stage, &stage.plan().await);
-        let mut child = apply(&stage, "nearside.sqlite", &plan).await;
+        let mut child = apply(&stage, "nearside.sqlite", &plan);
         tokio::time::sleep(Duration::from_millis(*delay_ms)).await;
         child.kill().unwrap();
         finish(child).await;
@@ -85,8 +85,8 @@ async fn of_two_binaries_one_ends_with_drift() {
     let stage = Stage::start().await;
     let plans = [stage.plan().await, stage.plan_to("eu-west-1", "us-east-1").await];
     let files = [write_plan(&stage, &plans[0]), write_plan(&stage, &plans[1])];
-    let first = apply(&stage, "one.sqlite", &files[0]).await;
-    let second = apply(&stage, "two.sqlite", &files[1]).await;
+    let first = apply(&stage, "one.sqlite", &files[0]);
+    let second = apply(&stage, "two.sqlite", &files[1]);
     let (first, second) = tokio::join!(finish(first), finish(second));
     let mut codes = [first.0, second.0];
     codes.sort_unstable();
@@ -105,7 +105,7 @@ async fn an_edited_plan_is_unusable() {
     let path = write_plan(&stage, &stage.plan().await);
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, text.replacen("ap-south-1", "eu-west-1", 1)).unwrap();
-    let (code, stderr) = finish(apply(&stage, "nearside.sqlite", &path).await).await;
+    let (code, stderr) = finish(apply(&stage, "nearside.sqlite", &path)).await;
     assert_eq!(code, Some(2), "{stderr}");
     assert!(stderr.contains("was edited") && stderr.contains("hint: "), "{stderr}");
 }

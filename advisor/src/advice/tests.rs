@@ -237,7 +237,7 @@ fn the_witness_must_gain_in_nearly_every_block() {
 #[test]
 fn no_vantage_of_the_catchment_may_lose() {
     // A second far vantage keeps leaving-one-out in favour.
-    for (cost_ms, verdict) in [(325.0, Verdict::Admissible), (325.5, Verdict::Harms(5.5))] {
+    for (cost_ms, verdict) in [(325.0, Verdict::Admissible), (328.0, Verdict::Harms(8.0))] {
         let world = World::with(24, |world| {
             let mut more: Vec<CellBlock> =
                 world.rows.iter().filter(|row| row.vantage == FAR).cloned().collect();
@@ -248,7 +248,12 @@ fn no_vantage_of_the_catchment_may_lose() {
             world.cell(FAR, FAST, |row| row.value_ms = cost_ms);
         });
         let (reason, _, found) = world.verdict();
-        assert_eq!(found, Some(verdict));
+        match (found, verdict) {
+            (Some(Verdict::Harms(found)), Verdict::Harms(harm)) => {
+                assert!((found - harm).abs() < 1e-9);
+            }
+            _ => assert_eq!(found, Some(verdict)),
+        }
         let moves = verdict == Verdict::Admissible;
         assert_eq!(reason, if moves { Reason::Repoint } else { Reason::Keep });
         let advice = world.advise();
@@ -311,7 +316,12 @@ fn of_several_challengers_the_lowest_mean_cost_is_taken_and_then_the_name() {
         assert_eq!(world.verdict().1, expected, "{third_ms}");
     }
     let harmful = World::with(24, |world| world.add_third(10.0, 330.0));
-    assert_eq!(harmful.verdict().1, FAST);
+    let advice = harmful.advise();
+    let line = advice.labels.iter().find(|line| line.label.as_str() == SLOW).unwrap();
+    let of_third = line.considered.iter().find(|c| c.challenger == THIRD).unwrap();
+    assert!(matches!(of_third.verdict, Verdict::Harms(_)), "{of_third:?}");
+    // Without the far vantage the third endpoint would be advised, and harm it.
+    assert_eq!(line.reason, Reason::NotConfirmed);
 }
 
 #[test]
@@ -332,10 +342,11 @@ fn advice_that_does_not_help_those_left_out_is_withdrawn() {
     assert_eq!((held_out.tested, held_out.advised_ms), (1, 324.0));
 }
 
-/// The difference at the witness swings by 40 ms either way and stays above every threshold.
+/// The difference at the witness swings by up to 60 ms either way and stays above every threshold.
 fn restless(world: &mut World) {
     world.cell(SLOW, SLOW, |row| {
-        let swing = if (row.start_ms / BLOCK_MS) % 2 == 0 { 40.0 } else { -40.0 };
+        let swing =
+            [-60.0, 20.0, 60.0, -20.0][usize::try_from(row.start_ms / BLOCK_MS % 4).unwrap()];
         row.value_ms = 210.0 + swing;
     });
 }
