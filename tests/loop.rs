@@ -112,9 +112,9 @@ fn changes(plan: &Value) -> Vec<Value> {
     let mut changes = plan["plan"]["changes"].as_array().unwrap().clone();
     let mut runs = 0;
     for change in &mut changes {
+        let deleted = change["Action"] == "DELETE";
         let set = &mut change["ResourceRecordSet"];
-        let of_lock = set["Name"].as_str().unwrap().starts_with("_nearside-lock.");
-        if !of_lock || change["Action"] != "DELETE" {
+        if !deleted || !set["Name"].as_str().unwrap().starts_with("_nearside-lock.") {
             continue;
         }
         let value = &mut set["ResourceRecords"][0]["Value"];
