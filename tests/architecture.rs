@@ -127,7 +127,8 @@ fn one_tls_provider_and_no_second_http_stack() {
     let whole = tree("nearside", "normal,build,dev");
     for banned in [
         "aws-lc",
-        "openssl",
+        "openssl v",
+        "openssl-sys",
         "native-tls",
         "hyper v0.14",
         "rustls v0.21",
