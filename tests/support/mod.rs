@@ -16,7 +16,7 @@ use serde_json::Value;
 /// How often a running program is looked at.
 const LOOK: Duration = Duration::from_millis(20);
 /// How long the lab may take to start.
-const LAB_START: Duration = Duration::from_secs(60);
+const LAB_START: Duration = Duration::from_mins(1);
 /// How long a program may take to end when asked to.
 const END: Duration = Duration::from_secs(15);
 
