@@ -166,7 +166,7 @@ fn a_slow_endpoint_loses_its_label_and_the_other_label_stays() {
 fn fewer_blocks_than_needed_are_insufficient_data() {
     repoints(&World::of(18));
     keeps(&World::of(17), Reason::InsufficientData, Some(Verdict::InsufficientData));
-    keeps(&World::of(0), Reason::Keep, None);
+    keeps(&World::of(0), Reason::Unsupported, None);
     // 18 valid blocks count within 24 intervals, and not within 25.
     let without = |blocks: i64, gap: std::ops::Range<i64>| {
         World::with(blocks, |world| {
@@ -210,7 +210,7 @@ fn the_witness_must_gain_more_than_least_gain_and_triangle() {
         if moves {
             repoints(&world);
         } else {
-            keeps(&world, Reason::Keep, Some(Verdict::NoGain));
+            keeps(&world, Reason::Unsupported, Some(Verdict::NoGain));
         }
     }
 }
@@ -229,7 +229,7 @@ fn the_witness_must_gain_in_nearly_every_block() {
         if moves {
             repoints(&world);
         } else {
-            keeps(&world, Reason::Keep, Some(Verdict::NoGain));
+            keeps(&world, Reason::Unsupported, Some(Verdict::NoGain));
         }
     }
 }
@@ -283,7 +283,8 @@ fn an_endpoint_that_fails_is_never_advised_at_any_quantile() {
             }
         });
         let (reason, advised, verdict) = world.verdict();
-        assert_eq!((reason, advised.as_str()), (Reason::Keep, SLOW));
+        let expected = if value_ms.is_none() { Reason::Keep } else { Reason::Unsupported };
+        assert_eq!((reason, advised.as_str()), (expected, SLOW));
         match value_ms {
             None => assert!(matches!(verdict, Some(Verdict::FailsMore(bound)) if bound > 0.4)),
             Some(_) => assert_eq!(verdict, Some(Verdict::NoGain)),
@@ -325,12 +326,22 @@ fn of_several_challengers_the_lowest_mean_cost_is_taken_and_then_the_name() {
 }
 
 #[test]
-fn eyeballs_are_no_cloud_vantages() {
-    let world = World::with(24, |world| {
-        world.routing.cloud.remove(FAR);
-        world.cell(FAR, FAST, |row| row.value_ms = 5_000.0);
-    });
-    assert_eq!(world.verdict().2, Some(Verdict::Admissible));
+fn an_eyeball_vantage_may_object_and_adds_nothing_to_the_mean() {
+    let eyeball = |value_ms: f64| {
+        World::with(24, |world| {
+            world.routing.cloud.remove(FAR);
+            world.cell(FAR, FAST, |row| row.value_ms = value_ms);
+        })
+    };
+    assert!(matches!(eyeball(5_000.0).verdict().2, Some(Verdict::Harms(_))));
+    let cheap = eyeball(1.0);
+    assert_eq!(cheap.verdict().2, Some(Verdict::Admissible));
+    let mean_ms = |world: &World| {
+        let advice = world.advise();
+        let line = advice.labels.iter().find(|line| line.label.as_str() == SLOW).unwrap();
+        line.considered[0].mean_cost_ms
+    };
+    assert_eq!(mean_ms(&cheap), mean_ms(&eyeball(2.0)));
 }
 
 #[test]
