@@ -72,9 +72,13 @@ fn run(global: &Global, command: impl AsyncFnOnce(Terminal) -> Result<(), Failur
     }
 }
 
+/// What is logged by default. The SDK warns of each credential source that it did not find; the error
+/// that follows says it once.
+const LOG_DEFAULT: &str = "warn,aws_config=error,aws_runtime=error,aws_smithy_runtime=error";
+
 /// Logs warnings, or what `NEARSIDE_LOG` asks for, in the syntax of tracing's filters.
 fn log_to_stderr(filter: Option<&str>, no_color: bool) {
-    let filter = tracing_subscriber::EnvFilter::new(filter.unwrap_or("warn"));
+    let filter = tracing_subscriber::EnvFilter::new(filter.unwrap_or(LOG_DEFAULT));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -20,7 +20,7 @@ use crate::cli::Global;
 use crate::failure::{Exit, Failure};
 
 /// How long another advisor's hold of the journal is waited for: longer than an apply usually takes.
-const JOURNAL_WAIT: Duration = Duration::from_secs(120);
+const JOURNAL_WAIT: Duration = Duration::from_mins(2);
 /// Between two tries.
 const JOURNAL_POLL: Duration = Duration::from_millis(200);
 

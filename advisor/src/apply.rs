@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use probe::clock::Clock;
-use sha2::{Digest, Sha256};
 
 use crate::answers::Answers;
 use crate::batch::{BatchError, applied, batch};
+use crate::digest::sha256_hex;
 use crate::guard::Cleared;
 use crate::journal::{Ending, Event, Journal, JournalError, Operation};
 use crate::mark::Marks;
@@ -40,9 +40,9 @@ pub struct Patience {
 impl Default for Patience {
     fn default() -> Self {
         Self {
-            observed: Duration::from_secs(180),
-            in_sync: Duration::from_secs(300),
-            busy: Duration::from_secs(120),
+            observed: Duration::from_mins(3),
+            in_sync: Duration::from_mins(5),
+            busy: Duration::from_mins(2),
             lost: Duration::from_secs(20),
             poll: Duration::from_secs(2),
         }
@@ -525,7 +525,7 @@ impl<Z: Zone, A: Answers, C: Clock> Applier<'_, Z, A, C> {
             self.clock.wall_ns(),
             std::process::id()
         );
-        Sha256::digest(seed.as_bytes()).iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+        sha256_hex(seed.as_bytes())[..12].to_owned()
     }
 }
 
@@ -534,9 +534,7 @@ impl<Z: Zone, A: Answers, C: Clock> Applier<'_, Z, A, C> {
 /// reference of a deleted check, which Route 53 never takes again, is not asked for twice.
 fn own_reference(operation: &Operation, planned: &str) -> String {
     let seed = format!("{} {} {}", operation.plan.hash(), operation.number, operation.began_at_ms);
-    let digest = Sha256::digest(seed.as_bytes());
-    let own: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-    format!("{planned}-{own}")
+    format!("{planned}-{}", &sha256_hex(seed.as_bytes())[..8])
 }
 
 /// How every CallerReference of ours begins.

@@ -8,6 +8,7 @@ pub mod advice;
 pub mod answers;
 pub mod apply;
 pub mod batch;
+mod digest;
 pub mod evidence;
 pub mod group;
 pub mod guard;

@@ -40,6 +40,8 @@ pub struct SourceError {
     pub place: String,
     /// What it said.
     pub cause: String,
+    /// What to try.
+    pub hint: &'static str,
 }
 
 /// Where the blocks come from: the embedded store, or CloudWatch.

@@ -2,7 +2,7 @@
 //!
 //! Parsing and spelling only; no look-ups.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// A domain name as Route 53 stores it: lower case, trailing dot, odd bytes as `\ooo`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,7 +38,10 @@ impl Name {
         for byte in bytes.iter().map(u8::to_ascii_lowercase) {
             match byte {
                 b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' => spelled.push(char::from(byte)),
-                other => spelled.push_str(&format!("\\{other:03o}")),
+                other => {
+                    // Writing to a String cannot fail.
+                    let _ = write!(spelled, "\\{other:03o}");
+                }
             }
         }
         spelled.push('.');

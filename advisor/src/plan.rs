@@ -4,12 +4,11 @@
 //! edited one is known. It can be applied only after `guard` has cleared it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::batch::{applied, difference};
+use crate::digest::sha256_hex;
 use crate::group::{EndpointTarget, LiveGroup, latency_sets};
 use crate::mark::{Marks, Shadow};
 use crate::name::{Label, Name};
@@ -170,10 +169,7 @@ impl Plan {
     #[must_use]
     pub fn hash(&self) -> String {
         let bytes = serde_json::to_vec(self).unwrap_or_default();
-        Sha256::digest(&bytes).iter().fold(String::with_capacity(64), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+        sha256_hex(&bytes)
     }
 
     /// The first twelve digits of the hash: how people name a plan.
@@ -261,7 +257,7 @@ pub struct Ground<'a> {
 }
 
 impl Ground<'_> {
-    fn document(&self, intent: Intent, desired: Vec<RecordSet>) -> Plan {
+    fn document(&self, intent: Intent, desired: &[RecordSet]) -> Plan {
         let prior = scope(self.service, self.records);
         Plan {
             format: FORMAT,
@@ -276,7 +272,7 @@ impl Ground<'_> {
             effect: Effect::default(),
             thresholds: Thresholds::default(),
             health_checks: Vec::new(),
-            changes: difference(&prior, &desired),
+            changes: difference(&prior, desired),
             prior,
         }
     }
@@ -323,7 +319,7 @@ impl Ground<'_> {
         } else {
             self.replacing(&names, sets)
         };
-        let mut plan = self.document(Intent::Route, desired);
+        let mut plan = self.document(Intent::Route, &desired);
         plan.health_checks = self.health_checks(&plan.changes);
         plan.labels = labels.iter().map(|(label, id)| (label.to_string(), id.clone())).collect();
         (plan.moves, plan.effect) = (moves, effect);
@@ -381,7 +377,7 @@ impl Ground<'_> {
         } else {
             self.replacing(&names, sets)
         };
-        self.document(intent, desired)
+        self.document(intent, &desired)
     }
 
     /// The plan that restores the record sets that `undone` found, except lock and marker, whose
@@ -397,7 +393,7 @@ impl Ground<'_> {
             .filter(|name| !ours.contains(name))
             .collect();
         let prior = undone.prior.iter().filter(|set| names.contains(&set.name)).cloned().collect();
-        let mut plan = self.document(Intent::Rollback(undone.id()), self.replacing(&names, prior));
+        let mut plan = self.document(Intent::Rollback(undone.id()), &self.replacing(&names, prior));
         plan.labels = undone.labels.clone();
         for step in &undone.moves {
             plan.labels.insert(step.label.clone(), step.from.clone());

@@ -3,14 +3,13 @@
 //! Pure translation: units, names, defaults of the rules that the configuration does not hold.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use probe::config::{Config, EvidenceSettings, Population};
-use sha2::{Digest, Sha256};
 
 use crate::advice::AdviceRule;
 use crate::apply::HEALTH_CHECK_PREFIX;
+use crate::digest::sha256_hex;
 use crate::evidence::EvidenceRule;
 use crate::group::EndpointTarget;
 use crate::guard::GuardRule;
@@ -202,8 +201,5 @@ pub fn endpoint_targets(
 }
 
 fn short_hash(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().take(6).fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    sha256_hex(text.as_bytes())[..12].to_owned()
 }

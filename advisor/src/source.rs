@@ -24,7 +24,11 @@ impl StoreSource {
     }
 
     fn error(&self, error: &StoreError) -> SourceError {
-        SourceError { place: self.path.display().to_string(), cause: error.to_string() }
+        SourceError {
+            place: self.path.display().to_string(),
+            cause: error.to_string(),
+            hint: error.hint().unwrap_or("measure anew into another store, named with --store"),
+        }
     }
 
     fn open(&self) -> Result<Store, SourceError> {

@@ -47,7 +47,7 @@ impl SurveyError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Zone(error) => error.hint(),
-            Self::Source(_) => Some("run `advisor probe` first, or name the store with --store"),
+            Self::Source(error) => Some(error.hint),
             Self::Settings(error) => Some(error.hint()),
             Self::Group(error) => Some(error.hint()),
             Self::Preferred(_) => Some("check [dns] servers and that port 53 is reachable"),

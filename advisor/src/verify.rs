@@ -163,7 +163,7 @@ fn judge(
             .get(&((*endpoint).clone(), family.clone()))
             .is_some_and(|known| !addresses.is_empty() && addresses.is_subset(known))
     };
-    let by_address = expected.iter().any(|endpoint| is_target(endpoint));
+    let by_address = expected.iter().any(is_target);
     let shown: Vec<String> = addresses.iter().map(ToString::to_string).collect();
     let wanted: Vec<&str> = expected.iter().map(|endpoint| endpoint.as_str()).collect();
     match &answered.proven {

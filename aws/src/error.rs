@@ -1,7 +1,7 @@
 //! From the SDK's errors to the advisor's: by what the caller must do about them.
 
 use advisor::zone::ZoneError;
-use aws_sdk_route53::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_route53::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_route53::operation::change_resource_record_sets::ChangeResourceRecordSetsError;
 
 /// Codes with which AWS asks to come again later. Nothing of the call was taken.
@@ -36,13 +36,27 @@ pub(crate) enum Effect {
     Writes,
 }
 
+/// An error and its causes, each once, as people can read them.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let words = cause.to_string();
+        if !text.ends_with(&words) {
+            text = format!("{text}: {words}");
+        }
+        next = cause.source();
+    }
+    text
+}
+
 /// Translates any operation's error.
 pub(crate) fn translate<E, R>(error: &SdkError<E, R>, effect: Effect, zone: &str) -> ZoneError
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
-    R: std::fmt::Debug,
+    R: std::fmt::Debug + 'static,
 {
-    let text = || DisplayErrorContext(error).to_string();
+    let text = || causes(error);
     match error {
         SdkError::ServiceError(context) => service_error(context.err(), effect, zone, text),
         SdkError::ConstructionFailure(_) => ZoneError::Failed(text()),
@@ -78,7 +92,7 @@ fn service_error(
 }
 
 /// Translates a refused batch with all its messages, one a failed change.
-pub(crate) fn translate_change<R: std::fmt::Debug>(
+pub(crate) fn translate_change<R: std::fmt::Debug + 'static>(
     error: &SdkError<ChangeResourceRecordSetsError, R>,
     zone: &str,
 ) -> ZoneError {

@@ -2,10 +2,12 @@
 
 use probe::store::Store;
 
-use crate::failure::{Exit, Failure};
+use crate::command::run::store_failure;
+use crate::failure::Failure;
 use crate::setup::Setup;
 use crate::show::matrix::MatrixView;
 use crate::terminal::Terminal;
+use advisor::survey::SurveyError;
 
 /// How far back the merged percentiles look: the span of the evidence.
 fn span_ms(setup: &Setup) -> i64 {
@@ -22,17 +24,12 @@ pub async fn run(setup: &Setup, terminal: Terminal) -> Result<(), Failure> {
 
 /// Reads the matrix and the merged percentiles of the same span.
 pub async fn read(setup: &Setup) -> Result<MatrixView, Failure> {
-    let failure = |error: String| {
-        Failure::new(Exit::Failed, error)
-            .hint("run `advisor probe` first, or name the store with --store")
-    };
     let now_ms = setup.now_ms();
     let matrix = advisor::survey::read_matrix(&setup.source(), &setup.config, now_ms)
         .await
-        .map_err(|error| failure(error.to_string()))?;
-    let store = Store::open_existing(&setup.store).map_err(|error| failure(error.to_string()))?;
-    let merged = store
-        .merged(now_ms - span_ms(setup), now_ms)
-        .map_err(|error| failure(error.to_string()))?;
+        .map_err(SurveyError::Source)?;
+    let store = Store::open_existing(&setup.store).map_err(|error| store_failure(&error))?;
+    let merged =
+        store.merged(now_ms - span_ms(setup), now_ms).map_err(|error| store_failure(&error))?;
     Ok(MatrixView::new(&setup.config, &matrix, &merged, now_ms))
 }

@@ -55,16 +55,19 @@ pub async fn measure(
         .map_err(|error| Failure::new(Exit::Usage, error))
 }
 
+/// A store that cannot be used.
+#[must_use]
+pub fn store_failure(error: &probe::store::StoreError) -> Failure {
+    let failure = Failure::new(Exit::Failed, error);
+    match error.hint() {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
+
 fn open_store(setup: &Setup) -> Result<Store, Failure> {
-    let failure = |error: probe::store::StoreError| {
-        let failure = Failure::new(Exit::Failed, &error);
-        match error.hint() {
-            Some(hint) => failure.hint(hint),
-            None => failure,
-        }
-    };
-    let mut store = Store::open(&setup.store).map_err(failure)?;
-    store.set_grid(Grid::of(&setup.config.evidence)).map_err(failure)?;
+    let mut store = Store::open(&setup.store).map_err(|error| store_failure(&error))?;
+    store.set_grid(Grid::of(&setup.config.evidence)).map_err(|error| store_failure(&error))?;
     Ok(store)
 }
 

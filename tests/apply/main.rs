@@ -1,5 +1,7 @@
 //! The writing path against the lab: crashes, lost replies, two appliers, drift, rollback, revert.
 
+#![expect(clippy::unwrap_used, reason = "a test says where it failed by panicking")]
+
 mod cli;
 mod crash;
 mod drift;

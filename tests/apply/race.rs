@@ -24,15 +24,15 @@ async fn of_two_appliers_exactly_one_wins() {
     let before = stage.rest_of_zone();
     let mut wins = [0_u32; 2];
     for seed in 0..INTERLEAVINGS {
-        let mut state = seed;
+        let mut draws = seed;
         let plans = [stage.plan().await, stage.plan_to("eu-west-1", "us-east-1").await];
         let cleared =
             [stage.cleared(&plans[0]).await.unwrap(), stage.cleared(&plans[1]).await.unwrap()];
         let journals = [0, 1].map(|who| stage.dir.path().join(format!("{seed}-{who}.journal")));
         let mut appliers = [0, 1].map(|who| stage.applier(&stage.zone, &journals[who]));
-        let delays = [0, 1].map(|_| draw(&mut state, 6_000));
+        let delays = [0, 1].map(|_| draw(&mut draws, 6_000));
         for applier in &mut appliers {
-            applier.patience.poll = draw(&mut state, 8_000);
+            applier.patience.poll = draw(&mut draws, 8_000);
         }
         let [first, second] = &mut appliers;
         let (a, b) = tokio::join!(
