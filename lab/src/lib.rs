@@ -20,7 +20,7 @@ pub mod world;
 
 pub use ca::{Authority, CaError};
 pub use endpoint::{EndpointError, Endpoints, FaultHandle};
-pub use facts::{AliasFacts, EndpointFacts, Facts, VantageFacts};
+pub use facts::{AliasFacts, EndpointFacts, Facts, TargetFacts, VantageFacts};
 pub use ground::{Ground, GroundError};
 pub use resolver::Resolver;
 pub use run::{Lab, LabError, LabOptions};
