@@ -9,6 +9,8 @@ mod endpoint;
 mod facts;
 mod ground;
 mod http;
+#[cfg(target_os = "linux")]
+pub mod packet;
 pub mod prefix;
 pub mod random;
 mod resolver;
