@@ -39,7 +39,8 @@ fn parse(words: &[String]) -> Result<Plan, Failure> {
         samples: 1000,
         others: 50,
         interval_ms: 50,
-        service_ms: 20,
+        // Long beside the stalls of a busy machine, so that tickets are told from the response.
+        service_ms: 60,
         body_bytes: 40_000,
         probers: Vec::new(),
         log: None,
