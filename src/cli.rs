@@ -95,7 +95,7 @@ pub struct DemoArgs {
 /// `advisor lab`
 #[derive(Debug, Args)]
 pub struct LabArgs {
-    /// A built-in scenario (demo, calm) or a TOML file
+    /// A built-in scenario (demo, calm, app) or a TOML file
     #[arg(long, default_value = "demo")]
     pub scenario: String,
     /// Which world

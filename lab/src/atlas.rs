@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 const REGIONS: &str = include_str!("../data/regions.csv");
 const P50: &str = include_str!("../data/p50.csv");
+const LOCATIONS: &str = include_str!("../data/pops.csv");
 const CITIES: &str = include_str!("../data/cities.csv");
 
 /// How many Regions are legal as latency labels.
@@ -58,6 +59,19 @@ pub struct City {
     pub population: f64,
 }
 
+/// A location of `CloudFront`.
+#[derive(Clone, Debug)]
+pub struct Location {
+    /// Three letters, those that `x-amz-cf-pop` begins with.
+    pub code: String,
+    /// Its city, without commas.
+    pub city: String,
+    /// Degrees north.
+    pub lat: f64,
+    /// Degrees east.
+    pub lon: f64,
+}
+
 /// All of it.
 #[derive(Clone, Debug)]
 pub struct Atlas {
@@ -65,6 +79,8 @@ pub struct Atlas {
     pub regions: Vec<Region>,
     /// Cities by falling population.
     pub cities: Vec<City>,
+    /// Locations of `CloudFront`.
+    pub locations: Vec<Location>,
     index: BTreeMap<String, usize>,
     p50_ms: Vec<Vec<f64>>,
 }
@@ -79,7 +95,8 @@ impl Atlas {
         }
         let index = regions.iter().enumerate().map(|(i, r)| (r.code.clone(), i)).collect();
         let p50_ms = complete(&regions, &measured);
-        Ok(Self { cities: parse_cities(CITIES)?, regions, index, p50_ms })
+        let (cities, locations) = (parse_cities(CITIES)?, parse_locations(LOCATIONS)?);
+        Ok(Self { regions, cities, locations, index, p50_ms })
     }
 
     /// The Region's place in `regions`.
@@ -180,6 +197,17 @@ fn parse_cities(text: &'static str) -> Result<Vec<City>, AtlasError> {
             lat: number(2)?,
             lon: number(3)?,
             population: number(4)?,
+        })
+    })
+}
+
+fn parse_locations(text: &'static str) -> Result<Vec<Location>, AtlasError> {
+    rows("pops.csv", text, 5, |cells, number| {
+        Ok(Location {
+            code: cells[0].to_owned(),
+            city: cells[1].to_owned(),
+            lat: number(3)?,
+            lon: number(4)?,
         })
     })
 }

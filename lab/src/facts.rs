@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::scenario::{ConfigSpec, EndpointKind};
-use crate::world::{Endpoint, World};
+use crate::world::{Behavior, Endpoint, TierKind, World};
 
 /// The facts of a running lab.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -39,6 +39,23 @@ pub struct Facts {
     pub vantages: Vec<VantageFacts>,
     /// The clients, `prefix,weight,catchment,city`.
     pub clients: PathBuf,
+    /// Edges, tiers and candidates, where the scenario has them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<TargetFacts>,
+}
+
+/// One target that DNS does not answer with, as nearside.toml names it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TargetFacts {
+    /// Its id.
+    pub id: String,
+    /// `api`, `edge`, `static`, `auth` or `data`.
+    pub kind: &'static str,
+    /// What to measure.
+    pub url: String,
+    /// Targets of one group are measured against each other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<&'static str>,
 }
 
 /// One endpoint.
@@ -103,12 +120,43 @@ pub(crate) fn vantage_facts(world: &World) -> Vec<VantageFacts> {
         .collect()
 }
 
+/// The page, the API by each of its front doors, sign-in, and data by Region.
+pub(crate) fn target_facts(world: &World, port: u16) -> Vec<TargetFacts> {
+    let Some(app) = world.app() else { return Vec::new() };
+    let mut targets = Vec::new();
+    for distribution in &app.distributions {
+        let (id, kind, path, group) = match distribution.behavior {
+            Behavior::Static => ("page", "static", "index.html", None),
+            Behavior::Forward => ("api-cloudfront", "edge", "ping", Some("front-door")),
+            Behavior::EdgeOptimized => ("api-edge-optimized", "edge", "ping", Some("front-door")),
+        };
+        let url = format!("https://{}:{port}/{path}", distribution.name);
+        targets.push(TargetFacts { id: id.to_owned(), kind, url, group });
+    }
+    if let Some(api) = world.endpoint(&app.api_region) {
+        let url = format!("https://{}:{port}/ping", api.health_name);
+        let group = Some("front-door");
+        targets.push(TargetFacts { id: "api-regional".to_owned(), kind: "api", url, group });
+    }
+    targets.extend(app.tiers.iter().map(|tier| {
+        let kind = match tier.kind {
+            TierKind::SignIn => "auth",
+            TierKind::Data => "data",
+        };
+        let url = format!("https://{}:{port}{}", tier.name, tier.path);
+        TargetFacts { id: tier.id.clone(), kind, url, group: None }
+    }));
+    targets
+}
+
 #[derive(Serialize)]
 struct Config<'a> {
     name: &'a str,
     zone: &'a str,
     vantage: Vec<VantageConfig>,
     endpoint: Vec<EndpointConfig<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    target: Vec<TargetFacts>,
     probe: ProbeConfig<'a>,
     evidence: EvidenceConfig,
     guard: GuardConfig<'a>,
@@ -180,6 +228,7 @@ pub(crate) fn nearside_toml(
         zone: &scenario.zone,
         vantage: vantages.map(|v| vantage_config(v, wiring.socks5)).collect(),
         endpoint: world.endpoints().iter().map(|e| endpoint_config(e, name, wiring.port)).collect(),
+        target: target_facts(world, wiring.port),
         probe: probe_config(&scenario.config, wiring.ca),
         evidence: evidence_config(&scenario.config),
         guard: GuardConfig {

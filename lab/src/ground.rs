@@ -94,10 +94,10 @@ impl Ground {
         self.cloudwatch.url()
     }
 
-    /// The faults of the endpoint in a Region.
+    /// The faults of a server: the endpoint in a Region, an edge by its POP's id, a tier by its id.
     #[must_use]
-    pub fn endpoint_faults(&self, region: &str) -> Option<FaultHandle> {
-        self.endpoints.faults(region)
+    pub fn endpoint_faults(&self, id: &str) -> Option<FaultHandle> {
+        self.endpoints.faults(id)
     }
 
     /// Stops everything: open connections are closed.

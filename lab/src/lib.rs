@@ -9,6 +9,8 @@ mod endpoint;
 mod facts;
 mod ground;
 mod http;
+#[cfg(target_os = "linux")]
+pub mod packet;
 pub mod prefix;
 pub mod random;
 mod resolver;
@@ -20,7 +22,7 @@ pub mod world;
 
 pub use ca::{Authority, CaError};
 pub use endpoint::{EndpointError, Endpoints, FaultHandle};
-pub use facts::{AliasFacts, EndpointFacts, Facts, VantageFacts};
+pub use facts::{AliasFacts, EndpointFacts, Facts, TargetFacts, VantageFacts};
 pub use ground::{Ground, GroundError};
 pub use resolver::Resolver;
 pub use run::{Lab, LabError, LabOptions};

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::endpoint::FaultHandle;
-use crate::facts::{Facts, Wiring, endpoint_facts, nearside_toml, vantage_facts};
+use crate::facts::{Facts, Wiring, endpoint_facts, nearside_toml, target_facts, vantage_facts};
 use crate::ground::{Ground, GroundError};
 use crate::resolver::Resolver;
 use crate::route53::error::ApiError;
@@ -17,9 +17,10 @@ use crate::route53::model::{
     Action, AliasTarget, Change, ChangeBatch, Data, Policy, RecordSet, Routing, RrType,
 };
 use crate::route53::name::{Name, NameError};
+use crate::route53::regions::CLOUDFRONT_ZONE;
 use crate::route53::{Internet, Options, Resource, Route53, StartError};
 use crate::scenario::{Scenario, ScenarioError};
-use crate::world::{Endpoint, World};
+use crate::world::{AwsResource, Endpoint, World};
 
 /// What to start.
 #[derive(Clone, Debug)]
@@ -63,7 +64,7 @@ pub enum LabError {
     Config(#[from] toml::ser::Error),
 }
 
-/// A running lab.
+/// A running lab. Dropping it stops it too, without waiting until it has.
 pub struct Lab {
     world: Arc<World>,
     ground: Ground,
@@ -110,10 +111,10 @@ impl Lab {
         &self.route53
     }
 
-    /// The faults of the endpoint in a Region.
+    /// The faults of a server: the endpoint in a Region, an edge by its POP's id, a tier by its id.
     #[must_use]
-    pub fn endpoint_faults(&self, region: &str) -> Option<FaultHandle> {
-        self.ground.endpoint_faults(region)
+    pub fn endpoint_faults(&self, id: &str) -> Option<FaultHandle> {
+        self.ground.endpoint_faults(id)
     }
 
     /// Stops everything. The files stay.
@@ -138,10 +139,21 @@ impl Internet for World {
     }
 
     fn resource(&self, dns_name: &str) -> Option<Resource> {
-        let found = Self::resource(self, dns_name)?;
-        let (hosted_zone_id, ipv4, ipv6) = (found.hosted_zone_id, found.ipv4, found.ipv6);
-        Some(Resource { hosted_zone_id, ipv4, ipv6 })
+        Self::resource(self, dns_name).map(resource)
     }
+
+    fn resource_for(&self, dns_name: &str, client: IpAddr) -> Option<Resource> {
+        Self::resource_for(self, dns_name, client).map(resource)
+    }
+
+    fn by_network(&self, dns_name: &str) -> bool {
+        Self::by_network(self, dns_name)
+    }
+}
+
+fn resource(found: AwsResource) -> Resource {
+    let AwsResource { hosted_zone_id, ipv4, ipv6 } = found;
+    Resource { hosted_zone_id, ipv4, ipv6 }
 }
 
 /// One latency alias A and AAAA at the service name for each endpoint, and each endpoint's own domain.
@@ -154,6 +166,12 @@ fn initial_records(world: &World) -> Result<ChangeBatch, NameError> {
             changes.push(create(RecordSet { routing: Some(latency(endpoint)), ..set }));
             let (own, target) = (&endpoint.health_name, &endpoint.health_dns_name);
             changes.push(create(alias(own, kind, target, &endpoint.health_zone_id)?));
+        }
+    }
+    for distribution in world.app().iter().flat_map(|app| &app.distributions) {
+        for kind in [RrType::A, RrType::Aaaa] {
+            let (name, target) = (&distribution.name, &distribution.dns_name);
+            changes.push(create(alias(name, kind, target, CLOUDFRONT_ZONE)?));
         }
     }
     Ok(ChangeBatch { comment: Some("deployed by another tool".to_owned()), changes })
@@ -217,6 +235,7 @@ fn write_files(
         endpoints: endpoint_facts(world, ground.port()),
         vantages: vantage_facts(world),
         clients,
+        targets: target_facts(world, ground.port()),
     })
 }
 

@@ -14,13 +14,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use lab::route53::answer::{Answer, Question, Rcode, View, answer};
+use lab::route53::cidr::{CidrCollection, Network};
 use lab::route53::error::Code;
 use lab::route53::health::Outcome;
 use lab::route53::health::config::RawConfig;
 use lab::route53::model::RrType;
 use lab::route53::name::Name;
 use lab::route53::regions::CHECKER_REGIONS;
-use lab::route53::state::{RawProtection, State, Tagged};
+use lab::route53::state::{RawProtection, Settings, State, Tagged};
 use route53::{FakeInternet, apply, settings, state_with};
 
 const LATER: Duration = Duration::from_secs(10);
@@ -228,6 +229,48 @@ fn names_that_are_and_are_not() {
     check("www.other.org", RrType::A, Rcode::Refused, 0, 0);
     check("d-no.execute-api.eu-west-1.amazonaws.com", RrType::A, Rcode::NxDomain, 0, 0);
     assert!(!world.ask("www.child.example.com", RrType::A, US, 0).authoritative);
+}
+
+#[test]
+fn cidr_sets_answer_by_the_longest_block_and_then_by_default() {
+    const COLLECTION: &str = "11111111-2222-3333-4444-555555555555";
+    let network = |text: &str, prefix| Network { address: text.parse().unwrap(), prefix };
+    let collection = CidrCollection {
+        id: COLLECTION.to_owned(),
+        locations: BTreeMap::from([
+            ("wide".to_owned(), vec![network("198.18.0.0", 15), network("2001:db8::", 32)]),
+            ("narrow".to_owned(), vec![network("198.18.7.0", 24)]),
+            ("unused".to_owned(), vec![network("198.19.9.0", 24)]),
+        ]),
+    };
+    let settings = Settings { cidr_collections: vec![collection], ..settings() };
+    let (mut state, zone) = state_with(settings);
+    let set = |id: &str, location: &str, last: u8| {
+        format!(
+            "CREATE A c.example.com id={id} cidr={COLLECTION}/{location} ttl=60 v=192.0.2.{last}"
+        )
+    };
+    let sets = [set("w", "wide", 1), set("n", "narrow", 2), set("d", "*", 3)];
+    apply(&mut state, &zone, &sets.join("\n")).unwrap();
+    let alone =
+        format!("CREATE A only.example.com id=n cidr={COLLECTION}/narrow ttl=60 v=192.0.2.9");
+    apply(&mut state, &zone, &alone).unwrap();
+    state.advance(LATER);
+    let world = World { state, zone, checks: BTreeMap::new() };
+    let check = |name: &str, client: &str, expect: &[&str]| {
+        let answer = world.ask(name, RrType::A, client, 0);
+        let values: Vec<&str> = answer.answers.iter().map(|r| r.value.as_str()).collect();
+        assert_eq!((values.as_slice(), answer.by_network), (expect, true), "{name} {client}");
+        assert_eq!(answer.rcode, Rcode::NoError);
+    };
+    check("c.example.com", "198.18.7.9", &["192.0.2.2"]);
+    check("c.example.com", "198.18.8.9", &["192.0.2.1"]);
+    check("c.example.com", "2001:db8:7::1", &["192.0.2.1"]);
+    // A block of a location without a set decides: the default answers, not the wider block.
+    check("c.example.com", "198.19.9.9", &["192.0.2.3"]);
+    check("c.example.com", "203.0.113.9", &["192.0.2.3"]);
+    check("only.example.com", "198.18.7.9", &["192.0.2.9"]);
+    check("only.example.com", "198.18.8.9", &[]);
 }
 
 #[test]

@@ -415,3 +415,102 @@ async fn an_alarm_turns_a_check_on_a_metric() {
     assert!(!route53.is_healthy(id));
     route53.shutdown().await;
 }
+
+/// Follows `NextMarker` from page to page; the ids in order, and how many pages there were.
+async fn all_pages(route53: &Route53, path: &str, limit: usize) -> (Vec<String>, usize) {
+    let (mut ids, mut pages, mut marker) = (Vec::new(), 0, String::new());
+    loop {
+        let (status, body) = get(route53, &format!("{path}?maxitems={limit}{marker}")).await;
+        assert_eq!((status, text(&body, "MaxItems")), (200, limit.to_string().as_str()));
+        let page: Vec<String> = body.split("<Id>").skip(1).map(|part| id_in(part)).collect();
+        assert!(page.len() <= limit);
+        ids.extend(page);
+        pages += 1;
+        if text(&body, "IsTruncated") == "false" {
+            assert!(!body.contains("<NextMarker>"));
+            return (ids, pages);
+        }
+        marker = format!("&marker={}", text(&body, "NextMarker"));
+    }
+}
+
+fn id_in(part: &str) -> String {
+    let id = part.split_once('<').unwrap().0;
+    id.trim_start_matches("/hostedzone/").to_owned()
+}
+
+#[tokio::test]
+async fn zones_and_health_checks_are_paged() {
+    let (route53, first) = start(fast()).await;
+    let mut zones = vec![first];
+    for number in 0..6 {
+        zones.push(route53.create_zone(&format!("z{number}.example")).unwrap());
+    }
+    zones.sort();
+    let zones_path = "/2013-04-01/hostedzone";
+    for (limit, pages) in [(1, 7), (3, 3), (7, 1), (100, 1)] {
+        assert_eq!(all_pages(&route53, zones_path, limit).await, (zones.clone(), pages), "{limit}");
+    }
+    let mut checks = Vec::new();
+    for number in 0..5 {
+        let body = format!(
+            "<CreateHealthCheckRequest {XMLNS}><CallerReference>{number}</CallerReference><HealthCheckConfig><IPAddress>127.0.0.1</IPAddress><Port>9</Port><Type>TCP</Type></HealthCheckConfig></CreateHealthCheckRequest>"
+        );
+        let made = call(&route53, "POST", "/2013-04-01/healthcheck", &body, true).await.unwrap();
+        checks.push(text(&made.1, "Id").to_owned());
+    }
+    checks.sort();
+    let path = "/2013-04-01/healthcheck";
+    for (limit, pages) in [(1, 5), (2, 3), (5, 1), (100, 1)] {
+        assert_eq!(all_pages(&route53, path, limit).await, (checks.clone(), pages), "{limit}");
+    }
+    for bad in ["maxitems=0", "maxitems=x"] {
+        for path in [zones_path, path] {
+            let (status, body) = get(&route53, &format!("{path}?{bad}")).await;
+            assert_eq!((status, text(&body, "Code")), (400, "InvalidInput"), "{path} {bad}");
+        }
+    }
+    route53.shutdown().await;
+}
+
+#[tokio::test]
+async fn tags_of_several_resources_come_together() {
+    let (route53, one) = start(fast()).await;
+    let two = route53.create_zone("two.example").unwrap();
+    let tag = |key: &str, value: &str| {
+        format!(
+            "<ChangeTagsForResourceRequest {XMLNS}><AddTags><Tag><Key>{key}</Key><Value>{value}</Value></Tag></AddTags></ChangeTagsForResourceRequest>"
+        )
+    };
+    for (id, key, value) in [(&one, "owner", "a"), (&one, "stage", "b"), (&two, "owner", "c")] {
+        let path = format!("/2013-04-01/tags/hostedzone/{id}");
+        let set = call(&route53, "POST", &path, &tag(key, value), true).await.unwrap();
+        assert_eq!(set.0, 200, "{}", set.1);
+    }
+    let ask = |ids: &[&str]| {
+        let ids: String = ids.iter().map(|id| format!("<ResourceId>{id}</ResourceId>")).collect();
+        format!(
+            "<ListTagsForResourcesRequest {XMLNS}><ResourceIds>{ids}</ResourceIds></ListTagsForResourcesRequest>"
+        )
+    };
+    let list = async |ids: &[&str]| {
+        call(&route53, "POST", "/2013-04-01/tags/hostedzone", &ask(ids), true).await.unwrap()
+    };
+    let (status, body) = list(&[&two, &one]).await;
+    assert_eq!(status, 200, "{body}");
+    let sets: Vec<&str> = body.split("<ResourceTagSet>").skip(1).collect();
+    assert_eq!(sets.len(), 2);
+    assert_eq!(
+        (text(sets[0], "ResourceId"), text(sets[0], "ResourceType")),
+        (two.as_str(), "hostedzone")
+    );
+    assert_eq!(text(sets[1], "ResourceId"), one);
+    assert_eq!((sets[0].matches("<Tag>").count(), sets[1].matches("<Tag>").count()), (1, 2));
+    assert_eq!((text(sets[0], "Key"), text(sets[0], "Value")), ("owner", "c"));
+    let (status, body) = list(&[&one, "ZNOTHERE"]).await;
+    assert_eq!((status, text(&body, "Code")), (404, "NoSuchHostedZone"));
+    let eleven = vec![one.as_str(); 11];
+    let (status, body) = list(&eleven).await;
+    assert_eq!((status, text(&body, "Code")), (400, "InvalidInput"));
+    route53.shutdown().await;
+}

@@ -29,7 +29,7 @@ pub async fn start(options: LabOptions) -> Result<Lab, Failure> {
 fn scenario(name: &str) -> Result<Scenario, Failure> {
     let usage = |cause: String| {
         Failure::new(Exit::Usage, format!("scenario '{name}': {cause}"))
-            .hint("the built-in ones are demo and calm; a file is TOML")
+            .hint("the built-in ones are demo, calm and app; a file is TOML")
     };
     if std::path::Path::new(name).exists() {
         let text = std::fs::read_to_string(name).map_err(|error| usage(error.to_string()))?;

@@ -1,40 +1,36 @@
-//! Regional endpoints: real HTTPS servers, one for each endpoint of the world, on one port they share.
+//! Everything that answers over HTTPS: the endpoints, and where a scenario has them the edges and the tiers, all on
+//! one port they share.
 //!
-//! DNS answers carry no port, so every endpoint listens on its own 127/8 address and on the same port. This file
-//! binds, accepts and applies faults of connections; what is answered is in `respond`.
+//! DNS answers carry no port, so every server listens on its own 127/8 address and on the same port. This file
+//! gathers and binds; `server` serves; what is answered is in `respond`, `edge` and `tier`.
 
+mod asked;
+mod cache;
+mod edge;
 mod respond;
+mod server;
+mod tier;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::task::{Context, Poll};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::{Semaphore, watch};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
 use crate::ca::{Authority, CaError};
 use crate::clock::Timer;
-use crate::scenario::{ConnectionFault, Faults, ScenarioError, check_faults};
+use crate::scenario::{Faults, ScenarioError, check_faults};
 use crate::world::World;
+use asked::Answers;
+use edge::Edge;
 use respond::Responder;
+use server::{Server, listen};
+use tier::Tier;
 
-/// Connections of one endpoint at a time; more are closed and counted.
-const CONNECTIONS_MAX: usize = 2048;
-/// Connections that wait to be accepted.
-const BACKLOG: u32 = 1024;
-/// How long a TLS handshake may take.
-const HANDSHAKE: Duration = Duration::from_secs(15);
-/// How long a connection may stay silent, as API Gateway's 310 s.
-const IDLE: Duration = Duration::from_secs(310);
 /// Ports tried before giving up.
 const PORT_TRIES: usize = 32;
 
@@ -89,7 +85,16 @@ impl FaultHandle {
     }
 }
 
-/// All running endpoints.
+/// One server to be.
+struct Site {
+    id: String,
+    ipv4: Ipv4Addr,
+    names: Vec<String>,
+    faults: watch::Sender<Faults>,
+    answers: Arc<dyn Answers>,
+}
+
+/// All running servers.
 pub struct Endpoints {
     port: u16,
     handles: Vec<(String, FaultHandle)>,
@@ -97,36 +102,30 @@ pub struct Endpoints {
 }
 
 impl Endpoints {
-    /// Starts the endpoints of a world until `stop` changes.
+    /// Starts the servers of a world until `stop` changes.
     pub(crate) fn start(
-        world: &World,
+        world: &Arc<World>,
         authority: &Authority,
         timer: &Timer,
         stop: &watch::Receiver<bool>,
     ) -> Result<Self, EndpointError> {
-        let addresses: Vec<Ipv4Addr> = world.endpoints().iter().map(|e| e.ipv4).collect();
+        let sites = sites(world, timer);
+        let addresses: Vec<Ipv4Addr> = sites.iter().map(|site| site.ipv4).collect();
         let (port, listeners) = bind_all(&addresses)?;
         let mut handles = Vec::new();
         let mut tasks = Vec::new();
-        for (endpoint, listener) in world.endpoints().iter().zip(listeners) {
-            let names = [
-                world.scenario().name.clone(),
-                endpoint.health_name.clone(),
-                endpoint.dns_name.clone(),
-                endpoint.health_dns_name.clone(),
-            ];
-            let (faults, seen) = watch::channel(endpoint.faults.clone());
+        for (site, listener) in sites.into_iter().zip(listeners) {
             let refused = Arc::new(AtomicU64::new(0));
             let server = Server {
-                addr: SocketAddr::from((endpoint.ipv4, port)),
-                acceptor: TlsAcceptor::from(authority.server_config(&names)?),
-                responder: Arc::new(Responder::new(world, endpoint, timer.clone())),
-                faults: seen,
+                addr: SocketAddr::from((site.ipv4, port)),
+                acceptor: TlsAcceptor::from(authority.server_config(&site.names)?),
+                answers: site.answers,
+                faults: site.faults.subscribe(),
                 refused: Arc::clone(&refused),
                 stop: stop.clone(),
             };
-            let handle = FaultHandle { faults: Arc::new(faults), refused };
-            handles.push((endpoint.region.clone(), handle));
+            let handle = FaultHandle { faults: Arc::new(site.faults), refused };
+            handles.push((site.id, handle));
             tasks.push(tokio::spawn(server.run(listener)));
         }
         Ok(Self { port, handles, tasks })
@@ -138,10 +137,10 @@ impl Endpoints {
         self.port
     }
 
-    /// The faults of the endpoint in a Region.
+    /// The faults of a server: the endpoint in a Region, an edge by its POP's id, a tier by its id.
     #[must_use]
-    pub fn faults(&self, region: &str) -> Option<FaultHandle> {
-        self.handles.iter().find(|(r, _)| r == region).map(|(_, handle)| handle.clone())
+    pub fn faults(&self, id: &str) -> Option<FaultHandle> {
+        self.handles.iter().find(|(known, _)| known == id).map(|(_, handle)| handle.clone())
     }
 
     pub(crate) async fn join(self) {
@@ -150,6 +149,44 @@ impl Endpoints {
             let _ = task.await;
         }
     }
+}
+
+/// The endpoints first, then edges and tiers.
+fn sites(world: &Arc<World>, timer: &Timer) -> Vec<Site> {
+    let mut sites = Vec::new();
+    let mut origin = None;
+    for endpoint in world.endpoints() {
+        let (faults, seen) = watch::channel(endpoint.faults.clone());
+        let responder = Arc::new(Responder::new(world, endpoint, timer.clone()));
+        if world.app().is_some_and(|app| app.api_region == endpoint.region) {
+            origin = Some(edge::Origin { api: Arc::clone(&responder), faults: seen });
+        }
+        let names = [
+            &world.scenario().name,
+            &endpoint.health_name,
+            &endpoint.dns_name,
+            &endpoint.health_dns_name,
+        ];
+        let (id, ipv4) = (endpoint.region.clone(), endpoint.ipv4);
+        let names = names.map(Clone::clone).to_vec();
+        sites.push(Site { id, ipv4, names, faults, answers: responder });
+    }
+    let (Some(app), Some(origin)) = (world.app(), origin) else { return sites };
+    let behind: Vec<String> =
+        (app.distributions.iter()).flat_map(|d| [d.name.clone(), d.dns_name.clone()]).collect();
+    for pop in &app.pops {
+        let answers = Arc::new(Edge::new(world, pop, origin.clone(), timer.clone()));
+        let (id, names) = (pop.id.clone(), behind.clone());
+        let faults = watch::Sender::new(Faults::default());
+        sites.push(Site { id, ipv4: pop.ipv4, names, faults, answers });
+    }
+    for tier in &app.tiers {
+        let answers = Arc::new(Tier::new(world, tier, timer.clone()));
+        let (id, names) = (tier.id.clone(), vec![tier.name.clone()]);
+        let faults = watch::Sender::new(Faults::default());
+        sites.push(Site { id, ipv4: tier.ipv4, names, faults, answers });
+    }
+    sites
 }
 
 /// One port that is free on every address: the system chooses for the first, the others must follow.
@@ -173,202 +210,4 @@ fn try_bind_all(addresses: &[Ipv4Addr]) -> io::Result<(u16, Vec<TcpListener>)> {
         listeners.push(listener);
     }
     Ok((port, listeners))
-}
-
-fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
-    let socket = TcpSocket::new_v4()?;
-    // So that an endpoint that refused for a while can listen again beside its old connections.
-    socket.set_reuseaddr(addr.port() != 0)?;
-    socket.bind(addr)?;
-    socket.listen(BACKLOG)
-}
-
-struct Server {
-    addr: SocketAddr,
-    acceptor: TlsAcceptor,
-    responder: Arc<Responder>,
-    faults: watch::Receiver<Faults>,
-    refused: Arc<AtomicU64>,
-    stop: watch::Receiver<bool>,
-}
-
-impl Server {
-    async fn run(mut self, listener: TcpListener) {
-        let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-        let mut connections = JoinSet::new();
-        let mut listener = Some(listener);
-        let mut stop = self.stop.clone();
-        loop {
-            let refuse = self.faults.borrow_and_update().connections == ConnectionFault::Refuse;
-            if refuse {
-                listener = None;
-            } else if listener.is_none() {
-                listener = self.listen_again().await;
-            }
-            tokio::select! {
-                _ = stop.wait_for(|stopped| *stopped) => return,
-                changed = self.faults.changed() => if changed.is_err() { return },
-                Some(_) = connections.join_next() => {}
-                Some(stream) = accept(listener.as_ref()) => {
-                    let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
-                        self.refused.fetch_add(1, Ordering::Relaxed);
-                        continue;
-                    };
-                    let serve = self.serve(stream);
-                    connections.spawn(async move {
-                        let _permit = permit;
-                        serve.await;
-                    });
-                }
-            }
-        }
-    }
-
-    async fn listen_again(&self) -> Option<TcpListener> {
-        let bound = listen(self.addr);
-        if let Err(error) = &bound {
-            tracing::warn!(addr = %self.addr, %error, "endpoint cannot listen again yet");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        bound.ok()
-    }
-
-    /// One connection, until it ends or a fault cuts it.
-    fn serve(&self, stream: TcpStream) -> impl Future<Output = ()> + Send + 'static {
-        let (mut faults, acceptor) = (self.faults.clone(), self.acceptor.clone());
-        let responder = Arc::clone(&self.responder);
-        async move {
-            if faults.borrow().connections == ConnectionFault::Reset {
-                // After the first bytes, so that it is the handshake that is cut and not the connect.
-                let _ = tokio::time::timeout(HANDSHAKE, stream.peek(&mut [0])).await;
-            }
-            let reset = Arc::new(AtomicBool::new(false));
-            let stream = Cuttable { stream, reset: Arc::clone(&reset) };
-            let serving = connection(stream, acceptor, responder, faults.clone());
-            let cut = async {
-                let cuts = |f: &Faults| {
-                    matches!(f.connections, ConnectionFault::Refuse | ConnectionFault::Reset)
-                };
-                let how = faults.wait_for(cuts).await.map(|f| f.connections);
-                match how {
-                    Ok(how) => reset.store(how == ConnectionFault::Reset, Ordering::Relaxed),
-                    Err(_) => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                biased;
-                () = cut => {}
-                () = serving => {}
-            }
-        }
-    }
-}
-
-/// The next connection; never, without a listener. `None` is an accept that failed.
-async fn accept(listener: Option<&TcpListener>) -> Option<TcpStream> {
-    match listener {
-        Some(listener) => match listener.accept().await {
-            Ok((stream, _)) => {
-                // Without it small answers would wait for acknowledgements; a socket already gone errs later.
-                let _ = stream.set_nodelay(true);
-                Some(stream)
-            }
-            Err(error) => {
-                tracing::warn!(%error, "endpoint could not accept");
-                tokio::time::sleep(Duration::from_millis(10)).await;
-                None
-            }
-        },
-        None => std::future::pending().await,
-    }
-}
-
-async fn connection(
-    stream: Cuttable,
-    acceptor: TlsAcceptor,
-    responder: Arc<Responder>,
-    mut faults: watch::Receiver<Faults>,
-) {
-    if flowing(&mut faults).await.is_none() {
-        return;
-    }
-    let Ok(Ok(tls)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await else {
-        return;
-    };
-    let session = tls.get_ref().1;
-    let sni = session.server_name().map(str::to_ascii_lowercase);
-    let h2 = session.alpn_protocol() == Some(b"h2");
-    let service = service_fn(move |request| {
-        let (responder, sni, mut faults) = (Arc::clone(&responder), sni.clone(), faults.clone());
-        async move {
-            let now = flowing(&mut faults).await.unwrap_or_default();
-            Ok::<_, std::convert::Infallible>(
-                responder.respond(&request, sni.as_deref(), &now).await,
-            )
-        }
-    });
-    let io = TokioIo::new(tls);
-    let ended = if h2 {
-        let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
-        builder.timer(TokioTimer::new()).max_concurrent_streams(128);
-        builder.serve_connection(io, service).await
-    } else {
-        let mut builder = hyper::server::conn::http1::Builder::new();
-        builder.timer(TokioTimer::new()).header_read_timeout(IDLE);
-        builder.serve_connection(io, service).await
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "connection to an endpoint ended");
-    }
-}
-
-/// The faults as soon as they let connections be; `None` when the lab is gone.
-///
-/// Where the fault cuts connections nothing may be answered either, even if the cut comes a moment later.
-async fn flowing(faults: &mut watch::Receiver<Faults>) -> Option<Faults> {
-    let flows = |f: &Faults| f.connections == ConnectionFault::None;
-    faults.wait_for(flows).await.ok().map(|f| f.clone())
-}
-
-/// A stream that can be told to end in a reset.
-struct Cuttable {
-    stream: TcpStream,
-    reset: Arc<AtomicBool>,
-}
-
-impl Drop for Cuttable {
-    fn drop(&mut self) {
-        if self.reset.load(Ordering::Relaxed) {
-            // A socket already gone cannot be reset, and need not be.
-            let _ = self.stream.set_zero_linger();
-        }
-    }
-}
-
-impl AsyncRead for Cuttable {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Cuttable {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
 }

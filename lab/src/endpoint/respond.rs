@@ -6,12 +6,13 @@ use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{HOST, HeaderMap, HeaderName, HeaderValue};
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use hyper::{Response, StatusCode};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use serde_json::json;
 
+use super::asked::{Answered, Answers, Asked, json_response};
 use crate::clock::{Timer, millis, now};
 use crate::random::{alphanumeric, hexadecimal, stream};
 use crate::scenario::{EndpointKind, Faults};
@@ -49,20 +50,10 @@ impl Responder {
         }
     }
 
-    /// The answer to one request that came with `sni`.
-    pub(super) async fn respond<B>(
-        &self,
-        request: &Request<B>,
-        sni: Option<&str>,
-        faults: &Faults,
-    ) -> Response<Full<Bytes>> {
+    /// The answer to a request that an edge forwards: its name has been judged there.
+    pub(super) async fn serve(&self, asked: &Asked, faults: &Faults) -> Response<Full<Bytes>> {
         let arrived = now();
         let draw = self.draw(faults);
-        let host = host_of(request);
-        let known = self.hosts.iter().any(|h| Some(h.as_str()) == host.as_deref());
-        if !known || sni.is_some_and(|s| Some(s) != host.as_deref()) {
-            return self.refuse(draw, StatusCode::FORBIDDEN, "ForbiddenException", "Forbidden");
-        }
         if draw.fails {
             let status =
                 StatusCode::from_u16(faults.fail_status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
@@ -74,16 +65,15 @@ impl Responder {
             };
             return self.refuse(draw, status, kind, message);
         }
-        let read = matches!(*request.method(), Method::GET | Method::HEAD);
-        match request.uri().path() {
-            "/health" if read => {
-                self.answer(draw, &json!({ "status": "ok", "region": self.region }))
+        match asked.path.as_str() {
+            "/health" if asked.reads() => {
+                self.body(draw, &json!({ "status": "ok", "region": self.region }))
             }
-            "/" | "/ping" if read => {
+            "/" | "/ping" if asked.reads() => {
                 let service_ms = faults.fixed_service_ms.unwrap_or(draw.service_ms);
                 let whole_ms = service_ms + self.slow_ms + faults.extra_ms;
                 self.timer.sleep_until(arrived + millis(whole_ms)).await;
-                self.answer(draw, &json!({ "message": "pong", "region": self.region }))
+                self.body(draw, &json!({ "message": "pong", "region": self.region }))
             }
             _ => self.no_route(draw),
         }
@@ -113,7 +103,7 @@ impl Responder {
         }
     }
 
-    fn answer(&self, draw: Draw, body: &serde_json::Value) -> Response<Full<Bytes>> {
+    fn body(&self, draw: Draw, body: &serde_json::Value) -> Response<Full<Bytes>> {
         let mut response = json_response(StatusCode::OK, body, draw.ids);
         if let Ok(region) = HeaderValue::from_str(&self.region) {
             response.headers_mut().insert("x-nearside-region", region);
@@ -139,26 +129,16 @@ impl Responder {
     }
 }
 
-/// The host a request is for, lower case, without its port.
-fn host_of<B>(request: &Request<B>) -> Option<String> {
-    let authority = request.uri().host().map(str::to_owned).or_else(|| {
-        let host = request.headers().get(HOST)?.to_str().ok()?;
-        Some(host.rsplit_once(':').map_or(host, |(name, _)| name).to_owned())
-    })?;
-    Some(authority.to_ascii_lowercase())
-}
-
-fn json_response(
-    status: StatusCode,
-    body: &serde_json::Value,
-    headers: HeaderMap,
-) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(body.to_string())));
-    *response.status_mut() = status;
-    *response.headers_mut() = headers;
-    let json = HeaderValue::from_static("application/json");
-    response.headers_mut().insert(hyper::header::CONTENT_TYPE, json);
-    response
+impl Answers for Responder {
+    fn answer<'a>(&'a self, asked: &'a Asked, faults: &'a Faults) -> Answered<'a> {
+        Box::pin(async move {
+            if asked.for_one_of(&self.hosts) {
+                return self.serve(asked, faults).await;
+            }
+            let draw = self.draw(faults);
+            self.refuse(draw, StatusCode::FORBIDDEN, "ForbiddenException", "Forbidden")
+        })
+    }
 }
 
 /// The headers by which a kind of endpoint is known.

@@ -111,19 +111,26 @@ fn resource_answer(view: &View<'_>, question: &Question) -> Answer {
     let name = question.name.bare();
     let (rcode, answers) = match (view.internet.resource(name), question.kind) {
         (Some(_), Some(kind)) => {
-            (Rcode::NoError, resource_records(view, &question.name, name, kind))
+            let found = resource_records(view, &question.name, name, (kind, question.client));
+            (Rcode::NoError, found)
         }
         (Some(_), None) => (Rcode::NoError, Vec::new()),
         (None, _) if aws_name(name).is_some() => (Rcode::NxDomain, Vec::new()),
         (None, _) => (Rcode::Refused, Vec::new()),
     };
     let authoritative = rcode != Rcode::Refused;
-    Answer { rcode, authoritative, answers, authority: Vec::new(), by_network: false }
+    let by_network = view.internet.by_network(name);
+    Answer { rcode, authoritative, answers, authority: Vec::new(), by_network }
 }
 
-/// The addresses of the resource `target`, as records of `owner`.
-fn resource_records(view: &View<'_>, owner: &Name, target: &str, kind: RrType) -> Vec<Record> {
-    let Some(resource) = view.internet.resource(target) else { return Vec::new() };
+/// The addresses of the resource `target` as a client's network sees it, as records of `owner`.
+fn resource_records(
+    view: &View<'_>,
+    owner: &Name,
+    target: &str,
+    (kind, client): (RrType, IpAddr),
+) -> Vec<Record> {
+    let Some(resource) = view.internet.resource_for(target, client) else { return Vec::new() };
     let values: Vec<String> = match kind {
         RrType::A => resource.ipv4.iter().map(ToString::to_string).collect(),
         RrType::Aaaa => resource.ipv6.iter().map(ToString::to_string).collect(),
@@ -255,7 +262,9 @@ impl<'a> Walk<'a, '_> {
         if target.hosted_zone_id == self.zone.id {
             self.group(&target.dns_name, owner, set.kind, depth + 1)
         } else {
-            resource_records(self.view, owner, target.dns_name.bare(), set.kind)
+            let name = target.dns_name.bare();
+            self.by_network |= self.view.internet.by_network(name);
+            resource_records(self.view, owner, name, (set.kind, self.client))
         }
     }
 

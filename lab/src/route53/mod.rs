@@ -38,6 +38,17 @@ pub trait Internet: Send + Sync + 'static {
     /// dot).
     fn resource(&self, dns_name: &str) -> Option<Resource>;
 
+    /// The same as a network sees it: a name at the edges leads to the nearest one. By default all
+    /// see the same.
+    fn resource_for(&self, dns_name: &str, _client: IpAddr) -> Option<Resource> {
+        self.resource(dns_name)
+    }
+
+    /// Whether the addresses of an AWS name depend on who asks; by default they do not.
+    fn by_network(&self, _dns_name: &str) -> bool {
+        false
+    }
+
     /// Where the network of `client` is, for geolocation; unknown by default.
     fn location(&self, _client: IpAddr) -> Option<Location> {
         None

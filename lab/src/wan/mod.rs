@@ -140,22 +140,22 @@ impl Shared {
         Ok(place)
     }
 
-    /// The loopback address behind a target, and the round trip to its Region in ms.
+    /// The loopback address behind a target, and the round trip there in ms.
     async fn find(&self, place: PlaceId, target: &Target) -> Option<(IpAddr, f64)> {
         let addresses = match target {
             Target::Addr(addr) => vec![*addr],
             Target::Name(name) => self.resolve(place, name).await,
         };
-        let endpoint = addresses.iter().find_map(|&addr| self.world.endpoint_at(addr))?;
-        Some((endpoint.ipv4.into(), self.world.rtt_ms(place, &endpoint.region)?))
+        let (ipv4, rtt_ms) = addresses.iter().find_map(|&addr| self.world.way_to(place, addr))?;
+        Some((ipv4.into(), rtt_ms))
     }
 
     /// An AWS name leads to its resource from anywhere; others are asked for as the caller would.
     async fn resolve(&self, place: PlaceId, name: &str) -> Vec<IpAddr> {
-        if let Some(known) = self.world.resource(name) {
+        let asks = self.world.address_of(place);
+        if let Some(known) = self.world.resource_for(name, asks) {
             return known.ipv4.into_iter().map(IpAddr::from).collect();
         }
-        let asks = self.world.address_of(place);
         patient(async { Ok(self.names.lookup(name, asks).await) }).await.unwrap_or_default()
     }
 

@@ -11,6 +11,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
+use super::app::{App, Around};
 use super::{Client, Endpoint, LEN4, LEN6, PlaceId, STRANGERS, Vantage, World};
 use crate::atlas::{Atlas, City, distance_km, light_ms};
 use crate::prefix::Prefix;
@@ -21,7 +22,7 @@ use crate::scenario::{EndpointKind, EndpointSpec, Scenario, ScenarioError};
 const VANTAGE_PREFIXES: u32 = 64;
 const PREFIXES4: u32 = 512;
 /// Zone id of every CloudFront distribution.
-const CLOUDFRONT_ZONE: &str = "Z2FDTNDATAQYW2";
+pub(super) const CLOUDFRONT_ZONE: &str = "Z2FDTNDATAQYW2";
 
 impl World {
     /// The world of a scenario under a seed.
@@ -38,7 +39,26 @@ impl World {
         let endpoints = endpoints
             .filter_map(|(i, spec)| make_endpoint(&scenario, &atlas, seed, i, spec))
             .collect();
-        Ok(Self { scenario, seed, atlas, vantages, clients, endpoints, rtt_ms, table_ms, prefixes })
+        let around = Around {
+            scenario: &scenario,
+            atlas: &atlas,
+            vantages: &vantages,
+            clients: &clients,
+            seed,
+        };
+        let app = scenario.app.as_ref().map(|spec| App::generate(spec, &around));
+        Ok(Self {
+            scenario,
+            seed,
+            atlas,
+            vantages,
+            clients,
+            endpoints,
+            rtt_ms,
+            table_ms,
+            prefixes,
+            app,
+        })
     }
 }
 
@@ -120,16 +140,25 @@ fn draws(seed: u64, client: u64) -> Draws {
     }
 }
 
+fn draw_last_mile_ms(rng: &mut ChaCha8Rng) -> f64 {
+    8.0 * lognormal(rng, 0.0, 0.6)
+}
+
+/// The last mile of a client by its number, ms: the same wherever it goes.
+pub(super) fn last_mile_ms(seed: u64, client: u64) -> f64 {
+    draw_last_mile_ms(&mut stream(seed, "last mile", client))
+}
+
+/// Draws the way over so many km without the last mile, ms.
+pub(super) fn access_ms(km: f64, rng: &mut ChaCha8Rng) -> f64 {
+    let fixed = 10.7 * ((km + 50.0) / 600.0).min(1.0);
+    (fixed + 0.015_68 * km) * lognormal(rng, 0.12, 0.2)
+}
+
 fn client_row(atlas: &Atlas, at: (f64, f64), draws: &mut Draws) -> Vec<f64> {
-    let last_mile_ms = 8.0 * lognormal(&mut draws.last_mile, 0.0, 0.6);
+    let last_mile_ms = draw_last_mile_ms(&mut draws.last_mile);
     let km: Vec<f64> = atlas.regions.iter().map(|r| distance_km(at, (r.lat, r.lon))).collect();
-    let access_ms: Vec<f64> = km
-        .iter()
-        .map(|&d| {
-            let fixed = 10.7 * ((d + 50.0) / 600.0).min(1.0);
-            (fixed + 0.015_68 * d) * lognormal(&mut draws.access, 0.12, 0.2)
-        })
-        .collect();
+    let access_ms: Vec<f64> = km.iter().map(|&d| access_ms(d, &mut draws.access)).collect();
     let hubs = || atlas.regions.iter().enumerate().filter(|(_, r)| r.commercial()).map(|(h, _)| h);
     (0..atlas.regions.len())
         .map(|r| {

@@ -3,6 +3,7 @@
 //! No IO and no clock. The same scenario and seed give the same world. The formulas are fixed: a scenario
 //! chooses where things are and what is slow, never how hard the network is.
 
+mod app;
 mod csv;
 mod generate;
 mod names;
@@ -16,6 +17,7 @@ use crate::atlas::Atlas;
 use crate::prefix::Prefix;
 use crate::scenario::{EndpointKind, Faults, Scenario};
 
+pub use app::{App, Behavior, Distribution, Pop, PopRoute, TierKind, TierServer};
 pub use names::AwsResource;
 pub use sample::Connection;
 pub(crate) use sample::{one_way_ms, service_ms};
@@ -102,6 +104,7 @@ pub struct World {
     /// Route 53's own latency table, ms: place x Region.
     table_ms: Vec<Vec<f64>>,
     prefixes: BTreeMap<Prefix, PlaceId>,
+    app: Option<App>,
 }
 
 /// Length of every IPv4 prefix of the world.

@@ -20,7 +20,7 @@ impl World {
     #[must_use]
     pub fn resource(&self, dns_name: &str) -> Option<AwsResource> {
         let name = dns_name.strip_suffix('.').unwrap_or(dns_name).to_ascii_lowercase();
-        self.endpoints.iter().find_map(|e| {
+        let endpoint = self.endpoints.iter().find_map(|e| {
             let zone = match name.as_str() {
                 n if n == e.dns_name => &e.hosted_zone_id,
                 n if n == e.health_dns_name => &e.health_zone_id,
@@ -28,7 +28,8 @@ impl World {
             };
             let hosted_zone_id = zone.clone();
             Some(AwsResource { hosted_zone_id, ipv4: vec![e.ipv4], ipv6: vec![e.ipv6] })
-        })
+        });
+        endpoint.or_else(|| self.app_resource(&name))
     }
 
     /// The endpoint that answers at an address.

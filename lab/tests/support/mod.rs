@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Empty, Full};
 use hyper::client::conn::{http1, http2};
 use hyper::{HeaderMap, Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -87,19 +87,7 @@ impl Stage {
     }
 
     pub(crate) fn tls_config(&self, h2: bool, tls12: bool) -> Arc<ClientConfig> {
-        let mut roots = RootCertStore::empty();
-        let pem = self.ground.ca_pem().as_bytes();
-        roots.add(CertificateDer::from_pem_slice(pem).unwrap()).unwrap();
-        let version = if tls12 { &rustls::version::TLS12 } else { &rustls::version::TLS13 };
-        let ring = Arc::new(rustls::crypto::ring::default_provider());
-        let mut config = ClientConfig::builder_with_provider(ring)
-            .with_protocol_versions(&[version])
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let alpn: &[u8] = if h2 { b"h2" } else { b"http/1.1" };
-        config.alpn_protocols = vec![alpn.to_vec()];
-        Arc::new(config)
+        tls_config(self.ground.ca_pem(), h2, tls12)
     }
 
     pub(crate) async fn https(&self, stream: TcpStream, sni: &str, h2: bool) -> Https {
@@ -124,6 +112,26 @@ impl Stage {
         let stopping = self.ground.shutdown();
         tokio::time::timeout(std::time::Duration::from_secs(5), stopping).await.unwrap();
     }
+}
+
+/// HTTP/1.1 over TLS 1.3, trusting one authority.
+pub(crate) fn roots(pem: &str) -> Arc<ClientConfig> {
+    tls_config(pem, false, false)
+}
+
+fn tls_config(pem: &str, h2: bool, tls12: bool) -> Arc<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()).unwrap();
+    let version = if tls12 { &rustls::version::TLS12 } else { &rustls::version::TLS13 };
+    let ring = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ClientConfig::builder_with_provider(ring)
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let alpn: &[u8] = if h2 { b"h2" } else { b"http/1.1" };
+    config.alpn_protocols = vec![alpn.to_vec()];
+    Arc::new(config)
 }
 
 pub(crate) struct Answer {
@@ -162,7 +170,7 @@ pub(crate) struct Https {
 }
 
 impl Https {
-    async fn open(config: &Arc<ClientConfig>, stream: TcpStream, sni: &str) -> Self {
+    pub(crate) async fn open(config: &Arc<ClientConfig>, stream: TcpStream, sni: &str) -> Self {
         stream.set_nodelay(true).unwrap();
         let name = ServerName::try_from(sni.to_owned()).unwrap();
         let tls = TlsConnector::from(Arc::clone(config)).connect(name, stream).await.unwrap();
@@ -183,18 +191,44 @@ impl Https {
         Self { sender, tls12, resumed }
     }
 
-    pub(crate) async fn try_get(&mut self, host: &str, path: &str) -> hyper::Result<Answer> {
+    pub(crate) async fn try_ask(
+        &mut self,
+        method: &str,
+        host: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> hyper::Result<Answer> {
+        let mut request = Request::builder().method(method);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
         let response = match &mut self.sender {
             Sender::One(sender) => {
-                let request = Request::get(path).header("host", format!("{host}:8443"));
+                let request = request.uri(path).header("host", format!("{host}:8443"));
+                sender.ready().await?;
                 sender.send_request(request.body(Empty::new()).unwrap()).await?
             }
             Sender::Two(sender) => {
-                let request = Request::get(format!("https://{host}:8443{path}"));
+                let request = request.uri(format!("https://{host}:8443{path}"));
+                sender.ready().await?;
                 sender.send_request(request.body(Empty::new()).unwrap()).await?
             }
         };
         Ok(Answer::read(response).await)
+    }
+
+    pub(crate) async fn try_get(&mut self, host: &str, path: &str) -> hyper::Result<Answer> {
+        self.try_ask("GET", host, path, &[]).await
+    }
+
+    pub(crate) async fn ask(
+        &mut self,
+        method: &str,
+        host: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Answer {
+        self.try_ask(method, host, path, headers).await.unwrap()
     }
 
     pub(crate) async fn get(&mut self, host: &str, path: &str) -> Answer {
@@ -208,6 +242,18 @@ pub(crate) async fn plain_get(url: &str, path: &str) -> Answer {
     let (mut sender, driver) = http1::handshake(TokioIo::new(stream)).await.unwrap();
     tokio::spawn(driver);
     let request = Request::get(path).header("host", host).body(Empty::<Bytes>::new()).unwrap();
+    Answer::read(sender.send_request(request).await.unwrap()).await
+}
+
+/// A signed call of a plain API, with a body.
+pub(crate) async fn plain_call(url: &str, method: &str, path: &str, body: &str) -> Answer {
+    let host = url.strip_prefix("http://").unwrap();
+    let stream = TcpStream::connect(host).await.unwrap();
+    let (mut sender, driver) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(driver);
+    let request = Request::builder().method(method).uri(path).header("host", host);
+    let request = request.header("authorization", "AWS4-HMAC-SHA256 Credential=x");
+    let request = request.body(Full::new(Bytes::from(body.to_owned()))).unwrap();
     Answer::read(sender.send_request(request).await.unwrap()).await
 }
 

@@ -9,8 +9,9 @@ use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderVa
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
 
+use crate::route53::regions::CLOUDFRONT_ZONE;
 use crate::scenario::EndpointKind;
-use crate::world::{Endpoint, World};
+use crate::world::{Behavior, Distribution, Endpoint, World};
 
 /// When everything was made: 2026-01-01T00:00:00Z, as v1 (seconds) and v2 (ISO 8601) write it.
 const MADE_AT: i64 = 1_767_225_600;
@@ -49,9 +50,13 @@ fn route<B>(world: &World, request: &Request<B>) -> Result<Value, Refusal> {
     let path = request.uri().path().trim_matches('/');
     let service = world.scenario().name.as_str();
     match path.split('/').collect::<Vec<_>>().as_slice() {
-        ["domainnames"] => page_v1(query, domains(service, &here, domain_v1)),
+        ["domainnames"] => {
+            page_v1(query, with_edge(world, &region, domains(service, &here, domain_v1)))
+        }
         ["v2", "domainnames"] => page_v2(query, domains(service, &here, domain_v2)),
-        ["domainnames", name] => one(name, domains(service, &here, domain_v1)),
+        ["domainnames", name] => {
+            one(name, with_edge(world, &region, domains(service, &here, domain_v1)))
+        }
         ["v2", "domainnames", name] => one(name, domains(service, &here, domain_v2)),
         ["restapis"] => page_v1(query, apis(&here, false)),
         ["v2", "apis"] => page_v2(query, apis(&here, true)),
@@ -100,6 +105,31 @@ fn domains(
     }
     listed.sort_by_key(|(name, _)| *name);
     listed.into_iter().map(|(_, domain)| domain).collect()
+}
+
+/// With the edge-optimized domain, which is known in the one Region of its API, last.
+fn with_edge(world: &World, region: &str, mut listed: Vec<Value>) -> Vec<Value> {
+    let app = world.app().filter(|app| app.api_region == region);
+    let edge = |d: &&Distribution| d.behavior == Behavior::EdgeOptimized;
+    listed.extend(app.iter().flat_map(|app| &app.distributions).filter(edge).map(edge_domain));
+    listed
+}
+
+fn edge_domain(distribution: &Distribution) -> Value {
+    let (name, region) = (&distribution.name, &distribution.origin);
+    json!({
+        "domainName": name,
+        "domainNameArn": format!("arn:aws:apigateway:{region}::/domainnames/{name}"),
+        "certificateUploadDate": MADE_AT,
+        "distributionDomainName": distribution.dns_name,
+        "distributionHostedZoneId": CLOUDFRONT_ZONE,
+        "certificateArn": format!("arn:aws:acm:us-east-1:{ACCOUNT}:certificate/edge"),
+        "endpointConfiguration": { "types": ["EDGE"], "ipAddressType": "ipv4" },
+        "domainNameStatus": "AVAILABLE",
+        "securityPolicy": "TLS_1_2",
+        "routingMode": "BASE_PATH_MAPPING_ONLY",
+        "tags": {},
+    })
 }
 
 fn certificate_arn(endpoint: &Endpoint) -> String {
@@ -253,91 +283,4 @@ fn respond(status: StatusCode, body: &Value, kind: Option<&'static str>) -> Resp
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::scenario::Scenario;
-    use http_body_util::BodyExt;
-
-    fn get(region: Option<&str>, path: &str) -> (StatusCode, Value, Option<String>) {
-        let mut scenario = Scenario::demo();
-        scenario.endpoints[1].kind = EndpointKind::Http;
-        let world = World::generate(&scenario, 1).unwrap();
-        let mut request = Request::get(format!("http://127.0.0.1{path}"));
-        if let Some(region) = region {
-            let scope = format!("Credential=AKID/20260101/{region}/apigateway/aws4_request");
-            let header = format!("AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature=00");
-            request = request.header(AUTHORIZATION, header);
-        }
-        let response = answer(&world, &request.body(()).unwrap());
-        let (head, body) = response.into_parts();
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let bytes = runtime.block_on(body.collect()).unwrap().to_bytes();
-        let kind = head.headers.get("x-amzn-errortype").map(|v| v.to_str().unwrap().to_owned());
-        (head.status, serde_json::from_slice(&bytes).unwrap(), kind)
-    }
-
-    #[test]
-    fn a_region_lists_its_own_domains_only() {
-        let (status, body, _) = get(Some("us-east-1"), "/domainnames");
-        assert_eq!(status, 200);
-        let names: Vec<&str> = body["item"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|d| d["domainName"].as_str().unwrap())
-            .collect();
-        assert_eq!(names, ["api.nearside.test", "us-east-1.api.nearside.test"]);
-        let first = &body["item"][0];
-        assert_eq!(first["regionalHostedZoneId"], "Z1UJRXOUMOOFQ8");
-        assert_eq!(first["endpointConfiguration"]["types"][0], "REGIONAL");
-        assert_eq!(first["domainNameStatus"], "AVAILABLE");
-        let dns_name = first["regionalDomainName"].as_str().unwrap();
-        assert!(dns_name.ends_with(".execute-api.us-east-1.amazonaws.com"), "{dns_name}");
-        assert_eq!(get(Some("sa-east-1"), "/domainnames").1, json!({ "item": [] }));
-    }
-
-    #[test]
-    fn both_forms_agree() {
-        let (_, v1, _) = get(Some("ap-south-1"), "/domainnames/api.nearside.test");
-        let (_, v2, _) = get(Some("ap-south-1"), "/v2/domainnames/api.nearside.test");
-        let configuration = &v2["domainNameConfigurations"][0];
-        assert_eq!(v1["regionalDomainName"], configuration["apiGatewayDomainName"]);
-        assert_eq!(v1["regionalHostedZoneId"], configuration["hostedZoneId"]);
-        let (status, _, kind) = get(Some("ap-south-1"), "/domainnames/other.nearside.test");
-        assert_eq!((status.as_u16(), kind.as_deref()), (404, Some("NotFoundException")));
-    }
-
-    #[test]
-    fn apis_are_listed_in_their_own_form() {
-        let count = |body: &Value, key: &str| body[key].as_array().unwrap().len();
-        assert_eq!(count(&get(Some("us-east-1"), "/restapis").1, "item"), 1);
-        assert_eq!(count(&get(Some("us-east-1"), "/v2/apis").1, "items"), 0);
-        assert_eq!(count(&get(Some("eu-west-1"), "/restapis").1, "item"), 0);
-        let (_, body, _) = get(Some("eu-west-1"), "/v2/apis");
-        assert_eq!(body["items"][0]["protocolType"], "HTTP");
-    }
-
-    #[test]
-    fn pages_follow_each_other() {
-        let (_, first, _) = get(Some("us-east-1"), "/domainnames?limit=1");
-        assert_eq!(first["item"][0]["domainName"], "api.nearside.test");
-        let position = first["position"].as_str().unwrap();
-        let (_, second, _) =
-            get(Some("us-east-1"), &format!("/domainnames?limit=1&position={position}"));
-        assert_eq!(second["item"][0]["domainName"], "us-east-1.api.nearside.test");
-        assert_eq!(second.get("position"), None);
-        let (_, v2, _) = get(Some("us-east-1"), "/v2/domainnames?maxResults=1");
-        assert_eq!(v2["nextToken"], "1");
-        for bad in ["limit=0", "limit=501", "limit=x", "position=9"] {
-            assert_eq!(get(Some("us-east-1"), &format!("/domainnames?{bad}")).0, 400, "{bad}");
-        }
-    }
-
-    #[test]
-    fn nobody_is_served_without_a_signature() {
-        let (status, body, kind) = get(None, "/domainnames");
-        assert_eq!(status, 403);
-        assert_eq!(kind.as_deref(), Some("MissingAuthenticationTokenException"));
-        assert_eq!(body["message"], "Missing Authentication Token");
-    }
-}
+mod tests;
