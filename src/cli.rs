@@ -1,5 +1,6 @@
 //! The command lines of both binaries. Shapes and help only.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -76,6 +77,8 @@ pub enum ProbeCommand {
     Once(OnceArgs),
     /// Measure what the configuration names, until stopped
     Run(RunArgs),
+    /// Write what was measured to stdout in another tool's format
+    Export(ExportArgs),
 }
 
 /// `advisor demo`
@@ -115,6 +118,20 @@ pub struct RunArgs {
     /// How long to measure, like 10m [default: until stopped]
     #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
     pub measure: Option<Duration>,
+    /// Serve /metrics and /healthz here
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<SocketAddr>,
+}
+
+/// `probe export`
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// A histogram log that the tools of the HdrHistogram project read
+    #[arg(long, required = true)]
+    pub hlog: bool,
+    /// How far back, like 6h [default: all windows that are kept, a day]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub since: Option<Duration>,
 }
 
 /// `advisor regret`
@@ -193,6 +210,12 @@ pub struct OnceArgs {
     /// Take any certificate
     #[arg(long)]
     pub insecure: bool,
+    /// Ask CloudFront for its own times (Pragma: server-timing)
+    #[arg(long)]
+    pub server_timing: bool,
+    /// Time with the process's clock only, not the kernel's
+    #[arg(long)]
+    pub user_clock: bool,
     /// The longest that one sample may take, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=59_000))]
     pub timeout: u64,

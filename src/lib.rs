@@ -29,6 +29,9 @@ pub fn probe(arguments: &Probe) -> ExitCode {
         ProbeCommand::Run(args) => {
             command::run::run(&Setup::read(&arguments.global)?, terminal, args).await
         }
+        ProbeCommand::Export(args) => {
+            command::export::run(&Setup::read(&arguments.global)?, terminal, args)
+        }
     })
 }
 

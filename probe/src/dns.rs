@@ -3,6 +3,7 @@
 //! Nothing is cached, because an answer from memory measures nothing. An answer that does not
 //! fit the question (id, question, sender) is ignored, as if it had never come.
 
+mod authority;
 mod system;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -16,6 +17,7 @@ use tokio::net::{TcpStream, UdpSocket};
 
 use crate::url::IpPrefix;
 
+pub use authority::{authorities, lookup_at};
 pub use hickory_proto::op::ResponseCode;
 pub use hickory_proto::rr::RecordType;
 pub use system::SystemResolver;
@@ -217,7 +219,8 @@ impl Client {
         // A connected socket takes packets of that server only.
         socket.connect(self.server).await?;
         socket.send(bytes).await?;
-        let mut buffer = [0_u8; 4_096];
+        // On the heap: a future that holds it would be moved as a whole at each await.
+        let mut buffer = vec![0_u8; 4_096];
         for _ in 0..PACKETS_MAX {
             let len = socket.recv(&mut buffer).await?;
             if let Some(reply) = buffer.get(..len).and_then(|bytes| fitting(bytes, question)) {
@@ -288,4 +291,55 @@ fn record(record: &hickory_proto::rr::Record) -> Record {
         other => RecordData::Other(other.to_string()),
     };
     Record { name: bare(&record.name), ttl_s: record.ttl, data }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hickory_proto::rr::rdata::A;
+    use proptest::prelude::*;
+
+    const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 53);
+
+    fn question() -> Message {
+        Client::new(SERVER).question("api.example.test", RecordType::A, None).unwrap()
+    }
+
+    fn reply(question: &Message) -> Vec<u8> {
+        let mut message = question.clone();
+        message.metadata.message_type = MessageType::Response;
+        let name = Name::from_ascii("api.example.test.").unwrap();
+        let data = RData::A(A(Ipv4Addr::new(192, 0, 2, 1)));
+        message.add_answer(hickory_proto::rr::Record::from_rdata(name, 60, data));
+        message.to_vec().unwrap()
+    }
+
+    #[test]
+    fn only_what_fits_the_question_is_an_answer() {
+        let question = question();
+        let found = answer(SERVER, &fitting(&reply(&question), &question).unwrap(), false);
+        let want = (IpAddr::from([192, 0, 2, 1]), 60);
+        assert_eq!(found.addresses().collect::<Vec<_>>(), [want]);
+        assert!(fitting(&question.to_vec().unwrap(), &question).is_none(), "a question is none");
+        let mut other = question.clone();
+        other.metadata.id = question.metadata.id.wrapping_add(1);
+        assert!(fitting(&reply(&question), &other).is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn any_packet_is_read_or_ignored(bytes in prop::collection::vec(any::<u8>(), 0..200),
+                                         at in 0_usize..80, cut in 0_usize..80) {
+            let question = question();
+            let _ = fitting(&bytes, &question).map(|reply| answer(SERVER, &reply, false));
+            let mut broken = reply(&question);
+            for (index, byte) in bytes.iter().take(4).enumerate() {
+                if let Some(slot) = broken.get_mut(at + index) {
+                    *slot = *byte;
+                }
+            }
+            broken.truncate(broken.len().saturating_sub(cut % 20));
+            let _ = fitting(&broken, &question).map(|reply| answer(SERVER, &reply, false));
+        }
+    }
 }

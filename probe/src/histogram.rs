@@ -146,13 +146,19 @@ impl Histogram {
         self.counts.iter().map(|(low, n)| (u64::from(*low), highest(u64::from(*low)), *n))
     }
 
-    /// The V2 bytes that every HDR histogram tool reads.
-    pub fn encode(&self) -> Result<Vec<u8>, HistogramError> {
+    /// The dense form, just large enough for what was counted.
+    pub(crate) fn to_dense(&self) -> Result<hdrhistogram::Histogram<u64>, HistogramError> {
         let max = self.counts.last_key_value().map_or(2, |(low, _)| u64::from(*low).max(2));
         let mut dense = hdrhistogram::Histogram::<u64>::new_with_bounds(1, max, 3)?;
         for (low, count) in &self.counts {
             dense.saturating_record_n(u64::from(*low), *count);
         }
+        Ok(dense)
+    }
+
+    /// The V2 bytes that every HDR histogram tool reads.
+    pub fn encode(&self) -> Result<Vec<u8>, HistogramError> {
+        let dense = self.to_dense()?;
         let mut bytes = Vec::new();
         V2Serializer::new().serialize(&dense, &mut bytes)?;
         Ok(bytes)

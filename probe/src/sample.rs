@@ -252,6 +252,12 @@ impl Outcome {
         matches!(self, Self::Ok { .. })
     }
 
+    /// Whether it is a success that sends the client elsewhere. It is never followed.
+    #[must_use]
+    pub fn is_redirect(&self) -> bool {
+        matches!(self, Self::Ok { status: 301 | 302 | 303 | 307 | 308 })
+    }
+
     /// The HTTP status, where a response head came.
     #[must_use]
     pub fn status(&self) -> Option<u16> {
@@ -360,6 +366,39 @@ pub struct Attribution {
     pub via: Option<String>,
 }
 
+/// The processing phase of an answer by an edge, in its two parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EdgeSplit {
+    /// From the user to the edge and back, in microseconds.
+    pub to_edge_us: u64,
+    /// What the edge itself needed to its first byte, the way to the origin included.
+    pub beyond_us: u64,
+}
+
+impl Attribution {
+    /// Parts the processing phase, where the edge tells its time to the first byte
+    /// (`cdn-downstream-fbl` of `server-timing`) and that is not longer than the whole.
+    #[must_use]
+    pub fn edge_split(&self, processing_us: Option<u64>) -> Option<EdgeSplit> {
+        let metric = |timing: &&ServerTiming| timing.name == "cdn-downstream-fbl";
+        let ms = self.server_timing.iter().find(metric)?.duration_ms?;
+        let beyond = Duration::try_from_secs_f64(ms / 1_000.0).ok()?;
+        let beyond_us = u64::try_from(beyond.as_micros()).ok()?;
+        let to_edge_us = processing_us?.checked_sub(beyond_us)?;
+        Some(EdgeSplit { to_edge_us, beyond_us })
+    }
+
+    /// What answered, as far as API Gateway's own headers tell it.
+    #[must_use]
+    pub fn api_gateway(&self) -> Option<&'static str> {
+        match (&self.apigw_rest_id, &self.apigw_http_id) {
+            (Some(_), _) => Some("rest"),
+            (None, Some(_)) => Some("http"),
+            (None, None) => None,
+        }
+    }
+}
+
 /// One address that DNS answered with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DnsAnswer {
@@ -423,5 +462,29 @@ impl fmt::Display for Series {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} {}", self.vantage, self.target, self.connection)?;
         if self.path.is_empty() { Ok(()) } else { write!(f, " {}", self.path) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_edge_parts_the_processing_phase() {
+        let timing = |name: &str, duration_ms| ServerTiming {
+            name: name.to_owned(),
+            duration_ms,
+            description: None,
+        };
+        let of = |timings: Vec<ServerTiming>, us| {
+            Attribution { server_timing: timings, ..Attribution::default() }.edge_split(us)
+        };
+        let told = || vec![timing("db", Some(1.0)), timing("cdn-downstream-fbl", Some(12.5))];
+        let want = EdgeSplit { to_edge_us: 7_500, beyond_us: 12_500 };
+        assert_eq!(of(told(), Some(20_000)), Some(want));
+        assert_eq!(of(told(), Some(12_000)), None, "longer than the whole");
+        assert_eq!(of(told(), None), None);
+        assert_eq!(of(vec![timing("cdn-downstream-fbl", Some(-1.0))], Some(9)), None);
+        assert_eq!(of(Vec::new(), Some(9)), None);
     }
 }

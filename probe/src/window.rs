@@ -82,6 +82,29 @@ pub struct Window {
     pub missed: u64,
     /// Samples that the prober itself started later than its bound.
     pub late: u64,
+    /// Round trips faster than light allows between the Regions of vantage and target.
+    pub below_light: Option<BelowLight>,
+}
+
+/// Round trips below the bound of light in fibre: the vantage, or who answers, is not where its
+/// name says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BelowLight {
+    /// How many.
+    pub count: u64,
+    /// The fastest, in microseconds.
+    pub fastest_us: u64,
+    /// The bound, in microseconds.
+    pub least_us: u64,
+}
+
+/// The fastest thing that a sample shows of its way there and back, where it is below the bound.
+#[must_use]
+pub fn below_light(sample: &Sample, least_us: Option<u64>) -> Option<BelowLight> {
+    let least_us = least_us?;
+    let trips = [sample.phases.connect_us, sample.phases.processing_us];
+    let fastest_us = trips.into_iter().flatten().min().filter(|us| *us < least_us)?;
+    Some(BelowLight { count: 1, fastest_us, least_us })
 }
 
 impl Window {
@@ -99,6 +122,7 @@ impl Window {
             failures: BTreeMap::new(),
             missed: 0,
             late: 0,
+            below_light: None,
         }
     }
 
@@ -117,6 +141,13 @@ impl Window {
             self.response.record(sample.response_us.max(floor_us));
             self.service.record(sample.total_us.max(floor_us));
         }
+    }
+
+    /// Notes a round trip below the bound.
+    pub fn flag(&mut self, found: BelowLight) {
+        let flag = self.below_light.get_or_insert(BelowLight { count: 0, ..found });
+        flag.count += found.count;
+        flag.fastest_us = flag.fastest_us.min(found.fastest_us);
     }
 
     fn add_phases(&mut self, sample: &Sample) {
@@ -215,6 +246,19 @@ pub(crate) mod tests {
         assert!(window.is_evidence());
         window.missed = 1;
         assert!(!window.is_evidence());
+    }
+
+    #[test]
+    fn what_is_faster_than_light_is_noted() {
+        let fast = sample(Outcome::Ok { status: 200 }, 900, 900);
+        assert_eq!(below_light(&fast, None), None);
+        assert_eq!(below_light(&fast, Some(899)), None);
+        let mut window = Window::new(series("a"), 0, 2_000);
+        for _ in 0..2 {
+            window.flag(below_light(&fast, Some(54_000)).unwrap());
+        }
+        let want = BelowLight { count: 2, fastest_us: 899, least_us: 54_000 };
+        assert_eq!(window.below_light, Some(want));
     }
 
     #[test]

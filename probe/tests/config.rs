@@ -9,7 +9,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use probe::config::{
-    Config, ConfigError, DEFAULTS, Flags, Population, RegionProof, build, warm_interval_bound,
+    Config, ConfigError, DEFAULTS, Flags, NameSource, Population, RegionProof, TargetKind, build,
+    warm_interval_bound,
 };
 use probe::sample::Connection;
 use proptest::prelude::*;
@@ -67,6 +68,8 @@ fn every_key_is_read() {
 name = "API.example.test."
 zone = "example.test"
 stateless = true
+candidates = ["sa-east-1"]
+candidate_url = "http://{region}.example.test/ping?r={region}"
 [[vantage]]
 id = "home-1"
 population = "eyeball"
@@ -90,7 +93,23 @@ url = "https://www.example.test/"
 group = "pages"
 http = "2"
 addresses = "all"
+region = "eu-west-1"
+connect_to = "127.0.0.3:443"
+resolver = "authoritative"
+method = "POST"
+headers = { X-Own = "a" }
+body = "b"
+expect_status = [200, 204]
+expect_body = "ok"
+body_limit_bytes = 1000
+client_cert = "c.pem"
+client_key = "k.pem"
+server_timing = false
+[[journey]]
+id = "visit"
+steps = ["static", "eu", "candidate-sa-east-1"]
 [probe]
+clock = "user"
 interval = "500ms"
 interval_warm = "1s"
 timeout = "5s"
@@ -130,6 +149,34 @@ region = "us-east-1"
     assert_eq!(config.dns.servers[1].port(), 53);
     assert_eq!(config.guard.freeze[0].end_ms - config.guard.freeze[0].start_ms, 86_400_000);
     assert_eq!(config.cloudwatch.unwrap().max_metrics, 1_000);
+    let [target, candidate] = config.targets.as_slice() else { panic!("{:?}", config.targets) };
+    assert_eq!(target.resolver, NameSource::Authoritative);
+    assert_eq!((target.ask.method.as_str(), target.ask.body.as_str()), ("POST", "b"));
+    assert_eq!(target.ask.headers, [("x-own".to_owned(), "a".to_owned())]);
+    assert_eq!(target.ask.expect_status, [200, 204]);
+    assert_eq!((target.ask.body_limit_bytes, target.ask.server_timing), (1_000, false));
+    assert!(target.ask.identity.is_some() && target.region.is_some());
+    assert_eq!(candidate.id, "candidate-sa-east-1");
+    assert_eq!(candidate.kind, TargetKind::Candidate);
+    assert_eq!(candidate.url.to_string(), "http://sa-east-1.example.test/ping?r=sa-east-1");
+    assert_eq!(config.journeys[0].steps.len(), 3);
+    assert!(!config.probe.kernel_time);
+}
+
+#[test]
+fn all_candidates_are_the_commercial_regions() {
+    let config = plain(&format!("candidates = 'all'\n{SMALL}")).unwrap();
+    assert_eq!(config.targets.len(), 34);
+    let of = |region: &str| config.targets.iter().find(|t| t.region.as_deref() == Some(region));
+    let url = of("ap-southeast-6").unwrap().url.to_string();
+    assert_eq!(url, "https://dynamodb.ap-southeast-6.amazonaws.com/ping");
+    assert!(of("cn-north-1").is_none() && of("me-west-1").is_none());
+    assert!(plain(SMALL).unwrap().targets.is_empty());
+    let of_kind = |kind| {
+        let text = format!("{SMALL}[[target]]\nid='t'\nkind='{kind}'\nurl='https://t.test/'\n");
+        plain(&text).unwrap().targets[0].ask.server_timing
+    };
+    assert_eq!([of_kind("static"), of_kind("edge"), of_kind("auth")], [true, true, false]);
 }
 
 #[test]

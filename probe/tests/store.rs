@@ -153,7 +153,7 @@ fn a_newer_store_is_refused_and_left_alone() {
     let before = std::fs::read(&path).unwrap();
     let error = Store::open(&path).unwrap_err();
     let text =
-        format!("store {} has schema 9, newer than 1, the newest known here", path.display());
+        format!("store {} has schema 9, newer than 2, the newest known here", path.display());
     assert_eq!(error.to_string(), text);
     assert!(error.hint().is_some());
     assert_eq!(std::fs::read(&path).unwrap(), before);
@@ -201,4 +201,27 @@ fn a_full_disk_loses_nothing() {
     store.limit_pages(None).unwrap();
     Sink::write(&mut store, error.windows).unwrap();
     assert_eq!(store.merged(0, HOUR_MS).unwrap().len(), 2_001);
+}
+
+#[test]
+fn a_store_of_the_first_schema_is_brought_up_and_flags_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("old.sqlite");
+    drop(Store::open(&path).unwrap());
+    let old = rusqlite::Connection::open(&path).unwrap();
+    old.execute_batch("DROP TABLE flags; PRAGMA user_version = 1;").unwrap();
+    drop(old);
+    let mut store = Store::open(&path).unwrap();
+    let found = probe::window::BelowLight { count: 2, fastest_us: 900, least_us: 54_000 };
+    let mut flagged = window("a", 120_000, 60_000, &[900, 950]);
+    flagged.flag(found);
+    Sink::write(&mut store, vec![window("b", 120_000, 60_000, &[7]), flagged]).unwrap();
+    let flags = store.flags(0, i64::MAX).unwrap();
+    assert_eq!(flags.len(), 1);
+    assert_eq!((flags[0].series.target.as_str(), flags[0].start_ms), ("a", 120_000));
+    assert_eq!(flags[0].found, found);
+    assert!(store.flags(180_000, i64::MAX).unwrap().is_empty());
+    let rows = store.windows(0, i64::MAX).unwrap();
+    assert_eq!(rows.iter().map(|row| row.series.target.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+    assert_eq!(rows[0].response.len(), 2);
 }

@@ -1,6 +1,7 @@
 //! One module a command: wire, call, print. Deciding lives in the crates.
 
 pub mod apply;
+pub mod export;
 pub mod lab;
 pub mod matrix;
 pub mod once;

@@ -36,6 +36,8 @@ fn options(args: &OnceArgs) -> Result<Options, Failure> {
         proxy: args.proxy.as_deref().map(|proxy| parse("--proxy", proxy)).transpose()?,
         ca_file: args.cacert.clone(),
         insecure: args.insecure,
+        server_timing: args.server_timing,
+        kernel_time: !args.user_clock,
         timeout: Duration::from_millis(args.timeout),
         ..Options::new(urls)
     })

@@ -1,10 +1,12 @@
 //! `probe run` and `advisor probe`: measure what the configuration names, until stopped.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use probe::agent::{self, Options, Summary};
 use probe::clock::Clock;
 use probe::config::Config;
+use probe::metrics::Metrics;
 use probe::store::{Grid, Store};
 
 use crate::cli::RunArgs;
@@ -24,7 +26,11 @@ pub async fn run(setup: &Setup, terminal: Terminal, args: &RunArgs) -> Result<()
         vantages.join(", "),
         setup.store.display()
     ));
-    let options = Options { vantages, until: args.measure, ..Options::default() };
+    let metrics = match args.listen {
+        Some(at) => Some(listen(terminal, at).await?),
+        None => None,
+    };
+    let options = Options { vantages, until: args.measure, metrics, ..Options::default() };
     let stop = async {
         // Without a way to listen for signals the agent runs until its time is over.
         if shutdown_signal().await.is_err() {
@@ -40,6 +46,20 @@ pub async fn run(setup: &Setup, terminal: Terminal, args: &RunArgs) -> Result<()
         )),
         _ => Ok(()),
     }
+}
+
+/// Serves `/metrics` and `/healthz` as long as the process lives.
+async fn listen(terminal: Terminal, at: SocketAddr) -> Result<Arc<Metrics>, Failure> {
+    let refused = |error: std::io::Error| {
+        Failure::new(Exit::Failed, format!("cannot listen on {at}: {error}"))
+            .hint("name another address with --listen")
+    };
+    let listener = tokio::net::TcpListener::bind(at).await.map_err(refused)?;
+    let bound = listener.local_addr().map_err(refused)?;
+    let metrics = Arc::new(Metrics::new());
+    tokio::spawn(probe::metrics::serve(listener, Arc::clone(&metrics)));
+    terminal.say(&format!("metrics at http://{bound}/metrics"));
+    Ok(metrics)
 }
 
 /// Runs the agent over the embedded store.

@@ -179,7 +179,7 @@ pub fn history_json(operations: &[Operation]) -> Value {
 /// What a run of the agent came to, for people.
 #[must_use]
 pub fn summary_text(summary: &Summary) -> String {
-    format!(
+    let mut text = format!(
         "{} samples, {} failed, {} slots missed, {} late; {} windows written, {} lost\n",
         summary.samples,
         summary.failures,
@@ -187,7 +187,22 @@ pub fn summary_text(summary: &Summary) -> String {
         summary.late,
         summary.windows,
         summary.windows_lost
-    )
+    );
+    let late = [0.5, 0.99].map(|quantile| summary.lateness.quantile_us(quantile));
+    if let [Some(p50_us), Some(p99_us)] = late {
+        text.push_str(&format!("slots began {p50_us} us (p50) and {p99_us} us (p99) after due\n"));
+    }
+    if summary.redirects > 0 {
+        text.push_str(&format!("{} redirects, which are not followed\n", summary.redirects));
+    }
+    if summary.below_light > 0 {
+        text.push_str(&format!(
+            "{} round trips were faster than light in fibre: a vantage or a target is not where \
+             its name says\n",
+            summary.below_light
+        ));
+    }
+    text
 }
 
 /// The same for scripts.
@@ -200,6 +215,10 @@ pub fn summary_json(summary: &Summary) -> Value {
         "late": summary.late,
         "windows": summary.windows,
         "windows_lost": summary.windows_lost,
+        "redirects": summary.redirects,
+        "below_light": summary.below_light,
+        "lateness_p50_us": summary.lateness.quantile_us(0.5),
+        "lateness_p99_us": summary.lateness.quantile_us(0.99),
     })
 }
 

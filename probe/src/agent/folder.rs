@@ -1,11 +1,11 @@
 //! Folds samples into the windows of their due instants. It reads no clock and writes nothing.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use super::plan::Lane;
+use super::plan::{Lane, Paths};
+use super::slot::Samples;
 use crate::sample::{Sample, Series};
-use crate::window::{Window, aligned_start_ms};
+use crate::window::{Window, aligned_start_ms, below_light};
 
 /// Most paths of one series; what comes after goes to `other`.
 const PATHS_MAX: usize = 32;
@@ -22,7 +22,9 @@ struct Open {
 #[derive(Debug)]
 struct Track {
     series: Series,
-    by_edge: bool,
+    kind: Paths,
+    least_us: Option<u64>,
+    timeout_us: u64,
     /// The paths that have a name of their own.
     paths: Vec<String>,
     open: BTreeMap<i64, Open>,
@@ -33,22 +35,19 @@ struct Track {
 pub(super) struct Folder {
     tracks: Vec<Track>,
     window_ms: i64,
-    timeout_us: u64,
 }
 
 impl Folder {
-    pub(super) fn new(lanes: &[Lane], window_ms: i64, timeout: Duration) -> Self {
+    pub(super) fn new(lanes: &[Lane], window_ms: i64) -> Self {
         let track = |lane: &Lane| Track {
             series: lane.series.clone(),
-            by_edge: lane.by_edge,
+            kind: lane.paths,
+            least_us: lane.least_us,
+            timeout_us: u64::try_from(lane.timeout.as_micros()).unwrap_or(u64::MAX),
             paths: Vec::new(),
             open: BTreeMap::new(),
         };
-        Self {
-            tracks: lanes.iter().map(track).collect(),
-            window_ms: window_ms.max(1),
-            timeout_us: u64::try_from(timeout.as_micros()).unwrap_or(u64::MAX),
-        }
+        Self { tracks: lanes.iter().map(track).collect(), window_ms: window_ms.max(1) }
     }
 
     /// The end of the window that holds `wall_ms`.
@@ -78,16 +77,28 @@ impl Folder {
         }
     }
 
-    /// A slot that started has its sample.
-    pub(super) fn end(&mut self, index: usize, start_ms: i64, sample: &Sample) {
-        let (window_ms, timeout_us) = (self.window_ms, self.timeout_us);
+    /// A slot that started has its samples.
+    pub(super) fn end(&mut self, index: usize, start_ms: i64, samples: &Samples) {
+        let window_ms = self.window_ms;
         let Some(track) = self.tracks.get_mut(index) else { return };
-        let path = if track.by_edge { edge_path(&mut track.paths, sample) } else { String::new() };
-        let series = Series { path: path.clone(), ..track.series.clone() };
         let open = track.open.entry(start_ms).or_default();
         open.outstanding = open.outstanding.saturating_sub(1);
-        let fresh = || Window::new(series, start_ms, window_ms);
-        open.paths.entry(path).or_insert_with(fresh).add(sample, timeout_us);
+        for (step, sample) in samples {
+            let path = match track.kind {
+                Paths::One => String::new(),
+                Paths::Edge => bounded(&mut track.paths, edge_path(sample)),
+                Paths::Address => bounded(&mut track.paths, address_path(sample)),
+                Paths::Step => bounded(&mut track.paths, step.clone()),
+            };
+            let window = open.paths.entry(path).or_insert_with_key(|path| {
+                let series = Series { path: path.clone(), ..track.series.clone() };
+                Window::new(series, start_ms, window_ms)
+            });
+            window.add(sample, track.timeout_us);
+            if let Some(found) = below_light(sample, track.least_us) {
+                window.flag(found);
+            }
+        }
     }
 
     /// Slots whose samples will never come are counted as missed; says how many.
@@ -139,8 +150,8 @@ fn windows_of(series: &Series, start_ms: i64, window_ms: i64, open: Open) -> Vec
 }
 
 /// POP and cache state, as far as the sample shows them.
-fn edge_path(paths: &mut Vec<String>, sample: &Sample) -> String {
-    let Some(pop) = &sample.attribution.pop else { return String::new() };
+fn edge_path(sample: &Sample) -> Option<String> {
+    let pop = sample.attribution.pop.as_ref()?;
     let cache = sample.attribution.cache.as_deref().unwrap_or_default().to_ascii_lowercase();
     let state = if cache.contains("hit") {
         "hit"
@@ -149,7 +160,17 @@ fn edge_path(paths: &mut Vec<String>, sample: &Sample) -> String {
     } else {
         "none"
     };
-    let path = format!("{pop} {state}");
+    Some(format!("{pop} {state}"))
+}
+
+/// The address that was connected to.
+fn address_path(sample: &Sample) -> Option<String> {
+    sample.remote.map(|remote| remote.ip().to_string())
+}
+
+/// The path, as long as there is room for it among those of the series.
+fn bounded(paths: &mut Vec<String>, path: Option<String>) -> String {
+    let Some(path) = path else { return String::new() };
     if paths.contains(&path) {
         return path;
     }
@@ -166,19 +187,25 @@ mod tests {
     use crate::sample::Outcome;
     use crate::window::tests::{sample, series};
 
-    fn folder(by_edge: bool) -> Folder {
-        let track =
-            Track { series: series("a"), by_edge, paths: Vec::new(), open: BTreeMap::new() };
-        Folder { tracks: vec![track], window_ms: 2_000, timeout_us: 5_000_000 }
+    fn folder(kind: Paths) -> Folder {
+        let track = Track {
+            series: series("a"),
+            kind,
+            least_us: Some(5),
+            timeout_us: 5_000_000,
+            paths: Vec::new(),
+            open: BTreeMap::new(),
+        };
+        Folder { tracks: vec![track], window_ms: 2_000 }
     }
 
     #[test]
     fn a_window_waits_for_its_samples_and_no_longer() {
-        let mut folder = folder(false);
+        let mut folder = folder(Paths::One);
         let start_ms = folder.begin(0, 3_999, false);
         assert_eq!(start_ms, 2_000);
         assert!(folder.close(9_000, false).is_empty());
-        folder.end(0, start_ms, &sample(Outcome::Ok { status: 200 }, 10, 10));
+        folder.end(0, start_ms, &vec![(None, sample(Outcome::Ok { status: 200 }, 10, 10))]);
         assert!(folder.close(3_999, false).is_empty());
         let closed = folder.close(4_000, false);
         assert_eq!(closed.len(), 1);
@@ -188,7 +215,7 @@ mod tests {
 
     #[test]
     fn what_never_came_back_is_missed() {
-        let mut folder = folder(false);
+        let mut folder = folder(Paths::One);
         folder.begin(0, 0, true);
         folder.miss(0, 100);
         assert_eq!(folder.abandon(), 1);
@@ -199,13 +226,13 @@ mod tests {
 
     #[test]
     fn paths_are_bounded_and_a_missed_slot_counts_against_each() {
-        let mut folder = folder(true);
+        let mut folder = folder(Paths::Edge);
         for index in 0..40 {
             let mut seen = sample(Outcome::Ok { status: 200 }, 10, 10);
             seen.attribution.pop = Some(format!("FRA{index}"));
             seen.attribution.cache = Some("Hit from cloudfront".to_owned());
             let start_ms = folder.begin(0, 0, false);
-            folder.end(0, start_ms, &seen);
+            folder.end(0, start_ms, &vec![(None, seen)]);
         }
         folder.miss(0, 1);
         let closed = folder.close(2_000, false);
@@ -214,5 +241,27 @@ mod tests {
         let other = closed.iter().find(|window| window.series.path == "other").unwrap();
         assert_eq!(other.attempts, 40 - 31);
         assert!(closed.iter().any(|window| window.series.path == "FRA0 hit"));
+    }
+
+    #[test]
+    fn addresses_and_steps_are_paths_and_count_as_one_slot() {
+        let mut folder = folder(Paths::Address);
+        let mut slot = |addresses: &[&str], us: u64| {
+            let start_ms = folder.begin(0, 0, false);
+            let of = |address: &&str| {
+                let mut seen = sample(Outcome::Ok { status: 200 }, us, us);
+                seen.remote = Some(format!("{address}:443").parse().unwrap());
+                (None, seen)
+            };
+            folder.end(0, start_ms, &addresses.iter().map(of).collect());
+        };
+        slot(&["192.0.2.1", "[2001:db8::1]"], 4);
+        slot(&["192.0.2.1"], 100);
+        let closed = folder.close(2_000, false);
+        let seen: Vec<(&str, u64, Option<u64>)> = closed
+            .iter()
+            .map(|w| (w.series.path.as_str(), w.attempts, w.below_light.map(|flag| flag.count)))
+            .collect();
+        assert_eq!(seen, [("192.0.2.1", 2, Some(1)), ("2001:db8::1", 1, Some(1))]);
     }
 }

@@ -5,6 +5,8 @@
 
 mod folder;
 mod plan;
+mod slot;
+mod timer;
 mod writer;
 
 use std::cmp::Reverse;
@@ -19,16 +21,22 @@ use crate::clock::Clock;
 use crate::config::{Config, ConfigError, warm_interval_bound};
 use crate::dns::SystemResolver;
 use crate::exchange::{Due, Exchange, Trust, TrustError};
+use crate::histogram::Histogram;
+use crate::metrics::Metrics;
 use crate::sample::{Connection, Sample, Series};
-use crate::window::Sink;
+use crate::window::{BelowLight, Sink, below_light};
 use folder::Folder;
 use plan::Lane;
+use slot::Samples;
+use timer::Timer;
 use writer::Writer;
 
 /// A slot that the prober itself starts later than this is counted as late.
 pub const LATE_MAX: Duration = Duration::from_millis(10);
 /// After a signal, samples in flight get this long; the rest is counted as missed.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(3);
+/// Closed windows are looked for this often at least.
+const CLOSE_MAX: Duration = Duration::from_secs(1);
 /// Most series that are prepared at the same time.
 const PRIME_AT_ONCE: usize = 128;
 
@@ -54,6 +62,12 @@ pub enum AgentError {
         vantages: usize,
         /// How many endpoints and targets.
         targets: usize,
+    },
+    /// The kernel gives no timer.
+    #[error("cannot make a timer: {cause}")]
+    Timer {
+        /// What the system said.
+        cause: std::io::Error,
     },
     /// The thread that writes could not be had.
     #[error("cannot start the writer: {cause}")]
@@ -84,6 +98,14 @@ pub enum Event {
         /// Whose.
         series: Series,
     },
+    /// A round trip was faster than light allows: the vantage, or who answers, is not where its
+    /// name says.
+    BelowLight {
+        /// Whose.
+        series: Series,
+        /// How fast, and how fast it may be.
+        found: BelowLight,
+    },
     /// Windows were closed and handed to the writer.
     Closed {
         /// How many.
@@ -107,6 +129,8 @@ pub struct Options {
     pub seed: u64,
     /// Where events go.
     pub events: Option<mpsc::Sender<Event>>,
+    /// What `/metrics` shows.
+    pub metrics: Option<Arc<Metrics>>,
 }
 
 /// What a run came to.
@@ -128,6 +152,12 @@ pub struct Summary {
     pub write_error: Option<String>,
     /// Events that nobody took in time.
     pub events_dropped: u64,
+    /// Responses that sent the client elsewhere; they are counted and not followed.
+    pub redirects: u64,
+    /// Round trips faster than light allows between the Regions of vantage and target.
+    pub below_light: u64,
+    /// How long after its due instant each slot was started, in microseconds.
+    pub lateness: Histogram,
 }
 
 /// Measures until `options.until` has passed or `shutdown` is done, then closes the open windows
@@ -141,13 +171,15 @@ pub async fn run<S: Sink + 'static>(
 ) -> Result<Summary, AgentError> {
     let lanes = plan::lanes(config, &options)?;
     let trust = Trust::system(config.probe.ca_file.as_deref())?;
-    let exchange = Exchange::new(&trust, SystemResolver::from_system(), Arc::clone(&clock))?;
+    let exchange = Exchange::new(&trust, SystemResolver::from_system(), Arc::clone(&clock))?
+        .with_kernel_time(config.probe.kernel_time);
+    let timer = Timer::new().map_err(|cause| AgentError::Timer { cause })?;
     let writer = Writer::start(sink).map_err(|cause| AgentError::Writer { cause })?;
     let window_ms = i64::try_from(config.evidence.window.as_millis()).unwrap_or(i64::MAX);
     let mut agent = Agent {
         exchange: Arc::new(exchange),
         clock,
-        folder: Folder::new(&lanes, window_ms, config.probe.timeout),
+        folder: Folder::new(&lanes, window_ms),
         lanes,
         tasks: JoinSet::new(),
         in_flight: Vec::new(),
@@ -155,7 +187,7 @@ pub async fn run<S: Sink + 'static>(
         writer,
         events: options.events,
         summary: Summary::default(),
-        timeout: config.probe.timeout,
+        metrics: options.metrics,
         interval_warm: config.probe.interval_warm,
     };
     agent.in_flight = vec![0; agent.lanes.len()];
@@ -166,15 +198,16 @@ pub async fn run<S: Sink + 'static>(
     };
     if let Some(primed) = primed {
         primed?;
-        let stopped = agent.measure(options.until, shutdown).await;
-        let grace = if stopped { SHUTDOWN_GRACE } else { agent.timeout + SHUTDOWN_GRACE };
+        let stopped = agent.measure(timer, options.until, shutdown).await;
+        let longest = agent.lanes.iter().map(|lane| lane.timeout).max().unwrap_or_default();
+        let grace = if stopped { SHUTDOWN_GRACE } else { longest + SHUTDOWN_GRACE };
         agent.drain(grace).await;
     }
     Ok(agent.finish().await)
 }
 
 /// What a task brings back.
-type Finished = (usize, i64, Sample);
+type Finished = (usize, i64, Duration, Samples);
 
 struct Agent {
     exchange: Arc<Exchange>,
@@ -187,7 +220,7 @@ struct Agent {
     writer: Writer,
     events: Option<mpsc::Sender<Event>>,
     summary: Summary,
-    timeout: Duration,
+    metrics: Option<Arc<Metrics>>,
     interval_warm: Duration,
 }
 
@@ -196,15 +229,15 @@ impl Agent {
     async fn prime(&mut self) -> Result<(), AgentError> {
         let mut tasks: JoinSet<Option<Duration>> = JoinSet::new();
         let mut slowest = Duration::ZERO;
-        for lane in self.lanes.iter().filter(|l| l.request.connection != Connection::Cold) {
+        for lane in self.lanes.iter().filter(|l| l.series.connection != Connection::Cold) {
             if tasks.len() >= PRIME_AT_ONCE
                 && let Some(Ok(Some(took))) = tasks.join_next().await
             {
                 slowest = slowest.max(took);
             }
             let (exchange, clock) = (Arc::clone(&self.exchange), Arc::clone(&self.clock));
-            let request = lane.request.clone();
-            tasks.spawn(async move { plan::prime(&exchange, &*clock, &request).await });
+            let work = lane.work.clone();
+            tasks.spawn(async move { plan::prime(&exchange, &*clock, &work).await });
         }
         while let Some(took) = tasks.join_next().await {
             slowest = slowest.max(took.ok().flatten().unwrap_or_default());
@@ -217,6 +250,7 @@ impl Agent {
     /// Starts slots as they fall due; says whether it was told to stop.
     async fn measure(
         &mut self,
+        mut timer: Timer,
         until: Option<Duration>,
         mut shutdown: std::pin::Pin<&mut (impl Future<Output = ()> + Send)>,
     ) -> bool {
@@ -227,16 +261,18 @@ impl Agent {
         for (index, lane) in self.lanes.iter().enumerate() {
             queue.push(Reverse((lane.schedule.due(0), index, 0)));
         }
+        let mut close_at = self.next_close();
         loop {
             let next = queue.peek().map_or(Duration::MAX, |Reverse((due, ..))| *due);
             let next = origin.checked_add(next);
-            let wake = [next, end, Some(self.next_close())].into_iter().flatten().min();
+            let wake = [next, end, Some(close_at)].into_iter().flatten().min();
             let wake = wake.unwrap_or(origin);
+            let clock = Arc::clone(&self.clock);
             tokio::select! {
                 biased;
                 () = &mut shutdown => return true,
                 Some(finished) = self.tasks.join_next() => self.fold(finished),
-                () = tokio::time::sleep_until(wake.into()) => {}
+                () = timer.until(&*clock, wake) => {}
             }
             let now = self.clock.now();
             if end.is_some_and(|end| now >= end) {
@@ -252,16 +288,21 @@ impl Agent {
                 let after = self.lanes.get(index).map_or(Duration::MAX, |l| l.schedule.due(k + 1));
                 queue.push(Reverse((after, index, k + 1)));
             }
-            self.close(false);
+            if now >= close_at {
+                self.close(false);
+                close_at = self.next_close();
+            }
         }
     }
 
-    /// When the next window may close.
+    /// When the next window may close; at most a second from now, for those that waited for their
+    /// samples.
     fn next_close(&self) -> Instant {
         let wall_ms = self.clock.wall_ms();
         let left_ms = self.folder.next_end_ms(wall_ms).saturating_sub(wall_ms).max(1);
-        // One millisecond late, so that a rounded timer does not wake just before the border.
-        self.clock.now() + Duration::from_millis(u64::try_from(left_ms).unwrap_or(1) + 1)
+        // One millisecond late, so that a rounded wall time does not lie before the border.
+        let left = Duration::from_millis(u64::try_from(left_ms).unwrap_or(1) + 1);
+        self.clock.now() + left.min(CLOSE_MAX)
     }
 
     fn start(&mut self, index: usize, at: Instant, origin: Instant) {
@@ -274,6 +315,9 @@ impl Agent {
         if *in_flight >= lane.in_flight_max {
             self.folder.miss(index, wall_ms);
             self.summary.missed += 1;
+            if let Some(metrics) = &self.metrics {
+                metrics.miss(&lane.series);
+            }
             let series = lane.series.clone();
             self.tell(Event::Missed { series });
             return;
@@ -282,29 +326,47 @@ impl Agent {
         let overdue = lateness > LATE_MAX;
         self.summary.late += u64::from(overdue);
         let start_ms = self.folder.begin(index, wall_ms, overdue);
-        let (exchange, request) = (Arc::clone(&self.exchange), Arc::clone(&lane.request));
+        let (exchange, work) = (Arc::clone(&self.exchange), lane.work.clone());
+        let clock = Arc::clone(&self.clock);
         let due = Due { origin, at, wall_ms };
         self.tasks.spawn(async move {
-            let sample = exchange.measure(&request, due).await;
-            (index, start_ms, sample)
+            let lateness = clock.now().saturating_duration_since(at);
+            (index, start_ms, lateness, slot::run(&exchange, &*clock, &work, due).await)
         });
     }
 
     fn fold(&mut self, finished: Result<Finished, tokio::task::JoinError>) {
         // A task that was torn down leaves its slot open; it is counted as missed at the end.
-        let Ok((index, start_ms, sample)) = finished else { return };
+        let Ok((index, start_ms, lateness, samples)) = finished else { return };
+        self.summary.lateness.record(u64::try_from(lateness.as_micros()).unwrap_or(u64::MAX));
         if let Some(in_flight) = self.in_flight.get_mut(index) {
             *in_flight = in_flight.saturating_sub(1);
         }
+        self.folder.end(index, start_ms, &samples);
+        for (step, sample) in samples {
+            self.count(index, step, sample);
+        }
+    }
+
+    /// Counts one sample, and tells of it.
+    fn count(&mut self, index: usize, step: Option<String>, sample: Sample) {
+        let Some(lane) = self.lanes.get(index) else { return };
         self.summary.samples += 1;
         self.summary.failures += u64::from(!sample.outcome.is_ok());
-        self.folder.end(index, start_ms, &sample);
-        if self.events.is_some()
-            && let Some(lane) = self.lanes.get(index)
-        {
-            let series = lane.series.clone();
-            self.tell(Event::Sampled { series, sample: Box::new(sample) });
+        self.summary.redirects += u64::from(sample.outcome.is_redirect());
+        let flag = below_light(&sample, lane.least_us);
+        self.summary.below_light += u64::from(flag.is_some());
+        if let Some(metrics) = &self.metrics {
+            metrics.record(&lane.series, step.as_deref().unwrap_or_default(), &sample);
         }
+        if self.events.is_none() {
+            return;
+        }
+        let series = Series { path: step.unwrap_or_default(), ..lane.series.clone() };
+        if let Some(found) = flag {
+            self.tell(Event::BelowLight { series: series.clone(), found });
+        }
+        self.tell(Event::Sampled { series, sample: Box::new(sample) });
     }
 
     /// Closes the windows that are over, or all.
@@ -315,6 +377,9 @@ impl Agent {
         }
         self.writer.give(closed);
         if let Some(cause) = self.writer.take_failure() {
+            if let Some(metrics) = &self.metrics {
+                metrics.write_failed();
+            }
             self.tell(Event::WriteFailed { cause });
         }
     }

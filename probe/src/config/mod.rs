@@ -9,6 +9,7 @@ mod raw;
 mod validate;
 mod validate_lists;
 mod validate_sections;
+mod validate_target;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -65,8 +66,10 @@ pub struct Config {
     pub vantages: Vec<Vantage>,
     /// The targets that DNS can answer with.
     pub endpoints: Vec<Endpoint>,
-    /// What else is measured.
+    /// What else is measured; the candidates stand at the end, as `candidate-REGION`.
     pub targets: Vec<Target>,
+    /// Sequences of targets that a user goes through.
+    pub journeys: Vec<Journey>,
     /// How to measure.
     pub probe: ProbeSettings,
     /// When to believe.
@@ -242,6 +245,72 @@ pub struct Target {
     pub http: HttpVersion,
     /// Which addresses are measured.
     pub addresses: Addresses,
+    /// The AWS Region it stands in, where that is known.
+    pub region: Option<String>,
+    /// The host to connect to, where it is not the URL's.
+    pub connect_to: Option<HostPort>,
+    /// Who is asked for its name.
+    pub resolver: NameSource,
+    /// What is sent, and what must come back.
+    pub ask: Ask,
+}
+
+/// Who is asked for a target's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NameSource {
+    /// The system's resolver.
+    System,
+    /// This resolver, which recurses. It is told the vantage's client subnet.
+    Server(SocketAddr),
+    /// The name's own authoritative servers, or those of `[dns] servers` where some are named.
+    /// They are told the vantage's client subnet.
+    Authoritative,
+}
+
+/// What is sent to a target, and what must come back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ask {
+    /// The method: upper-case letters.
+    pub method: String,
+    /// Headers, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: String,
+    /// The statuses that are a success; empty: 200 to 399.
+    pub expect_status: Vec<u16>,
+    /// What the first 64 KiB of the body must contain.
+    pub expect_body: Option<String>,
+    /// The largest body that is read, in bytes.
+    pub body_limit_bytes: u64,
+    /// The files of a client certificate and its key, in PEM.
+    pub identity: Option<(PathBuf, PathBuf)>,
+    /// Whether `CloudFront` is asked for its own times (`Pragma: server-timing`).
+    pub server_timing: bool,
+}
+
+impl Default for Ask {
+    /// A plain GET; at most 10 MB of body.
+    fn default() -> Self {
+        Self {
+            method: "GET".to_owned(),
+            headers: Vec::new(),
+            body: String::new(),
+            expect_status: Vec::new(),
+            expect_body: None,
+            body_limit_bytes: 10_000_000,
+            identity: None,
+            server_timing: false,
+        }
+    }
+}
+
+/// A sequence of endpoints and targets that a user goes through, such as page, sign-in, API, data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Journey {
+    /// Its id: unique among endpoints, targets and journeys.
+    pub id: String,
+    /// Ids of endpoints and targets, in their order.
+    pub steps: Vec<String>,
 }
 
 /// How to measure.
@@ -259,6 +328,8 @@ pub struct ProbeSettings {
     pub ca_file: Option<PathBuf>,
     /// At most this many samples of one series at a time; otherwise ceil(timeout / interval) + 1.
     pub max_in_flight: Option<u32>,
+    /// Whether the kernel's times are taken where it has them.
+    pub kernel_time: bool,
 }
 
 impl ProbeSettings {

@@ -1,5 +1,7 @@
 //! `nearside.toml` as it is written: strings and numbers, nothing checked but names and types.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 #[derive(Debug, Default, Deserialize)]
@@ -8,12 +10,16 @@ pub(super) struct RawConfig {
     pub name: Option<String>,
     pub zone: Option<String>,
     pub stateless: Option<bool>,
+    pub candidates: Option<RawCandidates>,
+    pub candidate_url: Option<String>,
     #[serde(default)]
     pub vantage: Vec<RawVantage>,
     #[serde(default)]
     pub endpoint: Vec<RawEndpoint>,
     #[serde(default)]
     pub target: Vec<RawTarget>,
+    #[serde(default)]
+    pub journey: Vec<RawJourney>,
     #[serde(default)]
     pub probe: RawProbe,
     #[serde(default)]
@@ -68,6 +74,34 @@ pub(super) struct RawTarget {
     pub group: Option<String>,
     pub http: Option<String>,
     pub addresses: Option<String>,
+    pub region: Option<String>,
+    pub connect_to: Option<String>,
+    pub resolver: Option<String>,
+    pub method: Option<String>,
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    pub body: Option<String>,
+    pub expect_status: Option<Vec<i64>>,
+    pub expect_body: Option<String>,
+    pub body_limit_bytes: Option<i64>,
+    pub client_cert: Option<String>,
+    pub client_key: Option<String>,
+    pub server_timing: Option<bool>,
+}
+
+/// `candidates`: the word `all`, or a list of Regions.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum RawCandidates {
+    Word(String),
+    List(Vec<String>),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawJourney {
+    pub id: String,
+    pub steps: Vec<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -79,6 +113,7 @@ pub(super) struct RawProbe {
     pub connections: Option<Vec<String>>,
     pub ca_file: Option<String>,
     pub max_in_flight: Option<i64>,
+    pub clock: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

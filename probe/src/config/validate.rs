@@ -8,6 +8,7 @@ use super::duration::{format_duration, parse_duration};
 use super::raw::RawConfig;
 use super::validate_lists as lists;
 use super::validate_sections as sections;
+use super::validate_target as targets;
 use super::{Config, ConfigError};
 use crate::url::is_host;
 
@@ -19,7 +20,10 @@ pub(super) fn validate(raw: RawConfig) -> Checked<Config> {
     inside("name", &service, &zone)?;
     let vantages = lists::validate_vantages(&raw.vantage)?;
     let endpoints = lists::validate_endpoints(&raw.endpoint)?;
-    let targets = lists::validate_targets(&raw.target, &endpoints)?;
+    let template = required("candidate_url", raw.candidate_url, "a URL with {region} in it")?;
+    let candidates = targets::validate_candidates(raw.candidates, &template)?;
+    let targets = targets::validate_targets(&raw.target, candidates, &endpoints)?;
+    let journeys = targets::validate_journeys(&raw.journey, &endpoints, &targets)?;
     let slos = lists::validate_slos(raw.slo, &endpoints, &targets)?;
     Ok(Config {
         stateless: raw.stateless.unwrap_or(false),
@@ -34,6 +38,7 @@ pub(super) fn validate(raw: RawConfig) -> Checked<Config> {
         vantages,
         endpoints,
         targets,
+        journeys,
         slos,
     })
 }

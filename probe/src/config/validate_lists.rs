@@ -6,21 +6,19 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::duration::format_duration;
-use super::raw::{RawAlias, RawEndpoint, RawSlo, RawTarget, RawVantage};
+use super::raw::{RawAlias, RawEndpoint, RawSlo, RawVantage};
 use super::validate::{id, invalid, invalid_text, name, not_above, number, region, word};
 use super::{
-    Addresses, Alias, ConfigError, Endpoint, EndpointKind, Population, RegionProof, Slo, Target,
-    TargetKind, Vantage,
+    Alias, ConfigError, Endpoint, EndpointKind, Population, RegionProof, Slo, Target, Vantage,
 };
-use crate::sample::HttpVersion;
 use crate::url::{HttpUrl, IpPrefix};
 
 type Checked<T> = Result<T, ConfigError>;
 
 /// Most entries of each list.
-const LIST_MAX: usize = 1_000;
+pub(super) const LIST_MAX: usize = 1_000;
 
-fn parsed<T>(key: &str, text: Option<&str>) -> Checked<Option<T>>
+pub(super) fn parsed<T>(key: &str, text: Option<&str>) -> Checked<Option<T>>
 where
     T: FromStr,
     T::Err: Display,
@@ -28,11 +26,11 @@ where
     text.map(|text| text.parse().map_err(|bound| invalid_text(key, text, bound))).transpose()
 }
 
-fn url(key: &str, text: &str) -> Checked<HttpUrl> {
+pub(super) fn url(key: &str, text: &str) -> Checked<HttpUrl> {
     text.parse().map_err(|bound| invalid_text(key, text, bound))
 }
 
-fn unique<'a>(key: &str, ids: impl Iterator<Item = &'a str>) -> Checked<()> {
+pub(super) fn unique<'a>(key: &str, ids: impl Iterator<Item = &'a str>) -> Checked<()> {
     let mut seen = BTreeSet::new();
     for id in ids {
         if !seen.insert(id) {
@@ -125,35 +123,6 @@ fn validate_alias(key: &str, raw: &RawAlias) -> Checked<Alias> {
     }
     let dns_name = name(&format!("{key}.dns_name"), &raw.dns_name)?;
     Ok(Alias { dns_name, hosted_zone_id: zone_id.clone() })
-}
-
-pub(super) fn validate_targets(raw: &[RawTarget], endpoints: &[Endpoint]) -> Checked<Vec<Target>> {
-    not_above("target", raw, LIST_MAX)?;
-    let targets = raw.iter().map(validate_target).collect::<Result<Vec<Target>, ConfigError>>()?;
-    let endpoint_ids = endpoints.iter().map(|endpoint| endpoint.id.as_str());
-    let target_ids = targets.iter().map(|target| target.id.as_str());
-    unique("target.id", endpoint_ids.chain(target_ids))?;
-    Ok(targets)
-}
-
-fn validate_target(raw: &RawTarget) -> Checked<Target> {
-    let key = |field: &str| format!("target {:?} {field}", raw.id);
-    let kinds = TargetKind::ALL.map(|kind| (kind.as_str(), kind));
-    let versions = [("1.1", HttpVersion::Http11), ("2", HttpVersion::Http2)];
-    let addresses = [("first", Addresses::First), ("all", Addresses::All)];
-    let group = raw.group.as_deref().map(|group| id(&key("group"), group)).transpose()?;
-    Ok(Target {
-        id: id("target.id", &raw.id)?,
-        kind: word(&key("kind"), &raw.kind, &kinds)?,
-        url: url(&key("url"), &raw.url)?,
-        group,
-        http: word(&key("http"), raw.http.as_deref().unwrap_or("1.1"), &versions)?,
-        addresses: word(
-            &key("addresses"),
-            raw.addresses.as_deref().unwrap_or("first"),
-            &addresses,
-        )?,
-    })
 }
 
 pub(super) fn validate_slos(

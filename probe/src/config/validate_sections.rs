@@ -47,10 +47,15 @@ pub(super) fn validate_probe(raw: RawProbe) -> Checked<ProbeSettings> {
         connections,
         ca_file: raw.ca_file.map(|path| validate_path("probe.ca_file", &path)).transpose()?,
         max_in_flight: raw.max_in_flight.map(in_flight).transpose()?,
+        kernel_time: word(
+            "probe.clock",
+            &required("probe.clock", raw.clock, "kernel or user")?,
+            &[("kernel", true), ("user", false)],
+        )?,
     })
 }
 
-fn validate_path(key: &str, text: &str) -> Checked<PathBuf> {
+pub(super) fn validate_path(key: &str, text: &str) -> Checked<PathBuf> {
     if text.is_empty() || text.contains('\0') {
         return Err(invalid_text(key, text, "must be a path"));
     }
@@ -162,16 +167,16 @@ fn validate_freeze(text: &str) -> Checked<Freeze> {
 pub(super) fn validate_dns(raw: RawDns) -> Checked<DnsSettings> {
     let servers = raw.servers.unwrap_or_default();
     not_above("dns.servers", &servers, 16)?;
-    let servers = servers
-        .iter()
-        .map(|text| {
-            let with_port = text.parse::<SocketAddr>();
-            with_port
-                .or_else(|_| text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53)))
-                .map_err(|_| invalid_text("dns.servers", text, "must be IP or IP:PORT"))
-        })
-        .collect::<Checked<Vec<SocketAddr>>>()?;
-    Ok(DnsSettings { servers })
+    let server = |text: &String| {
+        name_server(text).ok_or_else(|| invalid_text("dns.servers", text, "must be IP or IP:PORT"))
+    };
+    Ok(DnsSettings { servers: servers.iter().map(server).collect::<Checked<_>>()? })
+}
+
+/// IP or IP:PORT; without a port it is 53.
+pub(super) fn name_server(text: &str) -> Option<SocketAddr> {
+    let with_port = text.parse::<SocketAddr>().ok();
+    with_port.or_else(|| text.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, 53)))
 }
 
 pub(super) fn validate_traffic(raw: &RawTraffic) -> Checked<TrafficSettings> {

@@ -4,8 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Client, DnsError, RecordType, ResponseCode};
+use super::{Answer, Client, DnsError, RecordData, RecordType, ResponseCode};
 use crate::sample::DnsAnswer;
+use crate::url::IpPrefix;
 
 /// Most servers that are asked, and most suffixes that are tried; as in the C library.
 const SERVERS_MAX: usize = 3;
@@ -106,40 +107,81 @@ impl SystemResolver {
     }
 
     async fn ask(&self, name: &str) -> Result<Vec<DnsAnswer>, DnsError> {
+        addresses(&self.clients, name, None).await.map(|found| found.answers)
+    }
+
+    /// What the servers of `/etc/resolv.conf` say of another record type; the first that answers.
+    pub(super) async fn records(
+        &self,
+        name: &str,
+        record_type: RecordType,
+    ) -> Result<Answer, DnsError> {
         let mut last = DnsError::NoServer;
         for client in &self.clients {
-            let (v4, v6) = tokio::join!(
-                client.query(name, RecordType::A, None),
-                client.query(name, RecordType::AAAA, None)
-            );
-            let mut answers = Vec::new();
-            for answer in [v4, v6] {
-                match answer {
-                    Ok(answer) if answer.rcode == ResponseCode::NoError => {
-                        let found = answer.addresses();
-                        answers.extend(
-                            found.map(|(address, ttl)| DnsAnswer { address, ttl_s: Some(ttl) }),
-                        );
-                        last = DnsError::NoAddress { name: name.to_owned() };
-                    }
-                    Ok(answer) => {
-                        let rcode = answer.rcode.to_string();
-                        let name = name.to_owned();
-                        last = DnsError::Refused { server: client.server, name, rcode };
-                    }
-                    Err(cause) => last = cause,
-                }
-            }
-            // A server that says the name is not there has answered; others are not asked.
-            if !answers.is_empty() {
-                return Ok(answers);
-            }
-            if matches!(last, DnsError::NoAddress { .. }) {
-                return Err(last);
+            match client.query(name, record_type, None).await {
+                Ok(answer) => return Ok(answer),
+                Err(cause) => last = cause,
             }
         }
         Err(last)
     }
+}
+
+/// Addresses of a name, or the name that it is an alias of.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub answers: Vec<DnsAnswer>,
+    pub alias: Option<String>,
+}
+
+/// Asks these servers in turn for both families at the same time, IPv4 first in the answer. Where
+/// there is no address and no alias, that is an error.
+pub(super) async fn addresses(
+    clients: &[Client],
+    name: &str,
+    subnet: Option<IpPrefix>,
+) -> Result<Found, DnsError> {
+    let mut last = DnsError::NoServer;
+    for client in clients {
+        let (v4, v6) = tokio::join!(
+            client.query(name, RecordType::A, subnet),
+            client.query(name, RecordType::AAAA, subnet)
+        );
+        let mut found = Found::default();
+        for answer in [v4, v6] {
+            match answer {
+                Ok(answer) if answer.rcode == ResponseCode::NoError => {
+                    let own = answer.addresses();
+                    found
+                        .answers
+                        .extend(own.map(|(address, ttl)| DnsAnswer { address, ttl_s: Some(ttl) }));
+                    found.alias = found.alias.or_else(|| last_alias(&answer));
+                    last = DnsError::NoAddress { name: name.to_owned() };
+                }
+                Ok(answer) => {
+                    let rcode = answer.rcode.to_string();
+                    let name = name.to_owned();
+                    last = DnsError::Refused { server: client.server, name, rcode };
+                }
+                Err(cause) => last = cause,
+            }
+        }
+        // A server that says the name is not there has answered; others are not asked.
+        if !found.answers.is_empty() || found.alias.is_some() {
+            return Ok(found);
+        }
+        if matches!(last, DnsError::NoAddress { .. }) {
+            return Err(last);
+        }
+    }
+    Err(last)
+}
+
+fn last_alias(answer: &Answer) -> Option<String> {
+    answer.records.iter().rev().find_map(|record| match &record.data {
+        RecordData::Cname(name) => Some(name.clone()),
+        _ => None,
+    })
 }
 
 fn parse_hosts(text: &[u8]) -> Vec<(String, IpAddr)> {

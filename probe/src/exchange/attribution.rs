@@ -1,6 +1,7 @@
 //! Who answered, as the response's headers say. Parsing of outside text: bounded, never a panic.
 
 use hyper::HeaderMap;
+use hyper::header::{AGE, HeaderName, VIA};
 
 use crate::sample::{Attribution, ServerTiming};
 
@@ -9,22 +10,30 @@ const METRICS_MAX: usize = 32;
 /// Most characters of one header value that are kept.
 const VALUE_MAX: usize = 256;
 
+// Parsed once, not with each response.
+static POP: HeaderName = HeaderName::from_static("x-amz-cf-pop");
+static CACHE: HeaderName = HeaderName::from_static("x-cache");
+static SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+static REST_API: HeaderName = HeaderName::from_static("x-amz-apigw-id");
+static HTTP_API: HeaderName = HeaderName::from_static("apigw-requestid");
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+
 /// Reads the attribution headers.
 pub(super) fn attribution(headers: &HeaderMap) -> Attribution {
-    let text = |name: &str| headers.get(name).map(|value| clip(value.as_bytes()));
-    let timings = headers.get_all("server-timing").iter();
+    let text = |name: &HeaderName| headers.get(name).map(|value| clip(value.as_bytes()));
+    let timings = headers.get_all(&SERVER_TIMING).iter();
     Attribution {
-        pop: text("x-amz-cf-pop"),
-        cache: text("x-cache"),
-        age_s: text("age").and_then(|age| age.trim().parse().ok()),
+        pop: text(&POP),
+        cache: text(&CACHE),
+        age_s: text(&AGE).and_then(|age| age.trim().parse().ok()),
         server_timing: timings
             .flat_map(|value| parse_server_timing(&String::from_utf8_lossy(value.as_bytes())))
             .take(METRICS_MAX)
             .collect(),
-        apigw_rest_id: text("x-amz-apigw-id"),
-        apigw_http_id: text("apigw-requestid"),
-        request_id: text("x-amzn-requestid"),
-        via: text("via"),
+        apigw_rest_id: text(&REST_API),
+        apigw_http_id: text(&HTTP_API),
+        request_id: text(&REQUEST_ID),
+        via: text(&VIA),
     }
 }
 

@@ -6,6 +6,7 @@
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
@@ -16,16 +17,18 @@ use hyper::client::conn::{http1, http2};
 use hyper::header::{ACCEPT, HOST, HeaderName, HeaderValue, USER_AGENT};
 use hyper::{HeaderMap, Uri};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::TcpStream;
 
 use super::classify::{body_failed, head_failed};
+use super::kernel;
 use super::request::Request;
 use super::timeline::Timeline;
 use super::wire::{Log, Watch};
 use crate::sample::{DnsAnswer, HttpVersion, Outcome, TlsVersion};
 
-/// Largest head of a response, in bytes, and most headers in it.
+/// Largest head of a response, in bytes. Most headers in it: hyper's own bound, 100, for which it
+/// needs no memory of its own.
 const HEAD_MAX: usize = 64 * 1024;
-const HEADERS_MAX: usize = 256;
 
 /// What is known of a connection.
 #[derive(Debug, Clone, Default)]
@@ -53,6 +56,10 @@ pub(super) struct Channel {
     pub log: Log,
     pub facts: Facts,
     pub opened: Instant,
+    /// The socket, where the kernel is asked what was sent twice.
+    pub stream: Option<Arc<TcpStream>>,
+    /// Segments sent twice up to the end of the last sample.
+    resent: u32,
 }
 
 /// A whole response.
@@ -76,7 +83,7 @@ impl Channel {
         let (sender, driver): (Sender, Pin<Box<dyn Future<Output = ()> + Send>>) = match http {
             HttpVersion::Http11 => {
                 let mut builder = http1::Builder::new();
-                builder.max_buf_size(HEAD_MAX).max_headers(HEADERS_MAX);
+                builder.max_buf_size(HEAD_MAX);
                 let made = builder.handshake(io).await.map_err(|cause| head_failed(&cause))?;
                 // What goes wrong on the way is told to the request that waits for it.
                 (Sender::Http11(made.0), Box::pin(async move { made.1.await.unwrap_or_default() }))
@@ -88,7 +95,8 @@ impl Channel {
                 (Sender::Http2(made.0), Box::pin(async move { made.1.await.unwrap_or_default() }))
             }
         };
-        Ok(Self { sender, driver, ended: false, busy: false, log, facts, opened })
+        let (ended, busy, stream) = (false, false, None);
+        Ok(Self { sender, driver, ended, busy, log, facts, opened, stream, resent: 0 })
     }
 
     /// Whether a request can be sent: what came since the last one is looked at first.
@@ -119,7 +127,7 @@ impl Channel {
         let message = message(request, self.facts.http)?;
         self.log.clear();
         self.busy = true;
-        let Self { sender, driver, ended, log, .. } = self;
+        let Self { sender, driver, ended, .. } = self;
         let work = async {
             let sent = match sender {
                 Sender::Http11(sender) => {
@@ -137,12 +145,17 @@ impl Channel {
             Ok(Response { status: head.status.as_u16(), headers: head.headers, body })
         };
         let result = drive(driver, ended, work).await;
-        let seen = *log.lock();
+        let seen = *self.log.lock();
         timeline.request_end = seen.request_end;
         timeline.head = seen.head;
         if result.is_ok() {
             timeline.end = seen.last_read;
             self.busy = false;
+        }
+        if let Some(stream) = &self.stream {
+            let resent = kernel::segments_resent(stream);
+            timeline.resent = resent != Some(self.resent);
+            self.resent = resent.unwrap_or(self.resent);
         }
         result
     }

@@ -11,12 +11,12 @@ use tokio_rustls::TlsConnector;
 use super::channel::{Channel, Facts};
 use super::classify::{Stage, connect_failed, handshake_failed};
 use super::kernel;
+use super::names::NameBook;
 use super::request::Request;
 use super::socks::{self, Destination};
 use super::timeline::Timeline;
 use super::wire::{Bytes, Frames, Log, Speech, Watch, Wire};
 use crate::clock::Clock;
-use crate::dns::SystemResolver;
 use crate::sample::{HttpVersion, Outcome, TlsVersion};
 
 /// Length of the HTTP/2 client preface, which is not a frame (RFC 9113, 3.4).
@@ -39,8 +39,10 @@ impl Attempt {
 /// What a connection is made with.
 pub(super) struct Connector<'a> {
     pub clock: &'a Arc<dyn Clock>,
-    pub resolver: &'a SystemResolver,
+    pub names: &'a NameBook,
     pub tls: Arc<ClientConfig>,
+    /// Whether the kernel's times are taken.
+    pub kernel_time: bool,
 }
 
 impl Connector<'_> {
@@ -55,17 +57,20 @@ impl Connector<'_> {
             None => (request.url.host.as_str(), request.url.port),
         };
         let stream = if request.proxy.is_some() {
-            self.through_proxy(request, (host, port), attempt).await?
+            Box::pin(self.through_proxy(request, (host, port), attempt)).await?
         } else {
-            let address = self.address(host, attempt).await?;
+            let address = self.address(request, host, attempt).await?;
             self.direct(SocketAddr::new(address, port), attempt).await?
         };
         attempt.timeline.proxied = request.proxy.is_some();
         let log = Log::default();
-        let receiver = kernel::Receiver::new(&stream);
+        let timed = self.kernel_time && request.proxy.is_none();
+        let receiver = kernel::Receiver::new(&stream, timed);
+        let stream = Arc::new(stream);
+        let watched = timed.then(|| Arc::clone(&stream));
         let wire = Wire { stream, log: log.clone(), clock: Arc::clone(self.clock), receiver };
         let inner: Box<dyn Bytes> = if request.url.https {
-            self.handshake(request, wire, attempt).await?
+            Box::pin(self.handshake(request, wire, attempt)).await?
         } else {
             Box::new(wire)
         };
@@ -78,17 +83,25 @@ impl Connector<'_> {
             }
         };
         let watch = Watch { inner, log, speech };
-        Channel::open(watch, request.http, attempt.facts.clone(), self.clock.now()).await
+        let mut channel =
+            Channel::open(watch, request.http, attempt.facts.clone(), self.clock.now()).await?;
+        channel.stream = watched;
+        Ok(channel)
     }
 
     /// The address of a host: itself, or the first that its name resolves to.
-    async fn address(&self, host: &str, attempt: &mut Attempt) -> Result<IpAddr, Outcome> {
-        if let Ok(address) = host.parse() {
+    async fn address(
+        &self,
+        request: &Request,
+        host: &str,
+        attempt: &mut Attempt,
+    ) -> Result<IpAddr, Outcome> {
+        if let Some(address) = request.address.or_else(|| host.parse().ok()) {
             return Ok(address);
         }
-        let asked = self.clock.now();
-        let answer = self.resolver.lookup(host).await;
-        attempt.timeline.resolve = Some((asked, self.clock.now()));
+        let question = self.names.ask(request, host, &**self.clock);
+        let (asked, answered, answer) = Box::pin(question).await;
+        attempt.timeline.resolve = Some((asked, answered));
         let dns = answer.map_err(|cause| Outcome::Resolve { detail: cause.to_string() })?;
         let first = dns.first().map(|answer| answer.address);
         attempt.facts.dns = dns;
@@ -101,7 +114,9 @@ impl Connector<'_> {
         let asked = self.clock.now();
         let stream = TcpStream::connect(to).await.map_err(|cause| connect_failed(&cause))?;
         attempt.timeline.connect = Some((asked, self.clock.now()));
-        attempt.timeline.connect_kernel = kernel::first_round_trip(&stream);
+        if self.kernel_time {
+            attempt.timeline.connect_kernel = kernel::first_round_trip(&stream);
+        }
         stream.set_nodelay(true).map_err(|cause| connect_failed(&cause))?;
         Ok(stream)
     }
@@ -115,17 +130,17 @@ impl Connector<'_> {
         let Some(proxy) = &request.proxy else {
             return Err(Outcome::Proxy { detail: "no proxy is named".to_owned() });
         };
-        let destination = match host.parse() {
+        let destination = match request.address.map_or_else(|| host.parse(), Ok) {
             Ok(address) => Destination::Address(address),
             Err(_) if proxy.remote_dns => Destination::Name(host.to_owned()),
-            Err(_) => Destination::Address(self.address(host, attempt).await?),
+            Err(_) => Destination::Address(self.address(request, host, attempt).await?),
         };
         attempt.stage = Stage::Proxy;
         let fault = |detail: String| Outcome::Proxy { detail };
         let address = if let Ok(address) = proxy.at.host.parse() {
             address
         } else {
-            let answer = self.resolver.lookup(&proxy.at.host).await;
+            let answer = Box::pin(self.names.resolver.lookup(&proxy.at.host)).await;
             let answer = answer.map_err(|cause| fault(cause.to_string()))?;
             let first = answer.first().map(|answer| answer.address);
             first.ok_or_else(|| fault(format!("{} has no address", proxy.at.host)))?

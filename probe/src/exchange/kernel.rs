@@ -14,6 +14,12 @@ use crate::clock::Clock;
 #[cfg(target_os = "linux")]
 const STAMP_AGE_MAX: Duration = Duration::from_secs(1);
 
+/// The two clocks are read this close to each other, or again, so many times.
+#[cfg(target_os = "linux")]
+const READING_MAX: Duration = Duration::from_micros(20);
+#[cfg(target_os = "linux")]
+const READINGS_MAX: usize = 3;
+
 /// Reads from the socket, with the kernel's receive timestamp where there is one.
 #[derive(Debug, Default)]
 pub(super) struct Receiver {
@@ -25,8 +31,8 @@ pub(super) struct Receiver {
 #[cfg(target_os = "linux")]
 mod linux {
     use super::{
-        Clock, Context, Duration, Instant, Poll, ReadBuf, Receiver, STAMP_AGE_MAX, TcpStream, io,
-        ready,
+        Clock, Context, Duration, Instant, Poll, READING_MAX, READINGS_MAX, ReadBuf, Receiver,
+        STAMP_AGE_MAX, TcpStream, io, ready,
     };
     use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt};
     use nix::sys::time::TimeSpec;
@@ -51,9 +57,18 @@ mod linux {
         (clean && info.tcpi_rtt > 0).then(|| Duration::from_micros(u64::from(info.tcpi_rtt)))
     }
 
+    /// How many segments were sent twice since the connection began.
+    pub(in super::super) fn segments_resent(stream: &TcpStream) -> Option<u32> {
+        let info = nix::sys::socket::getsockopt(stream, TcpInfo).ok()?;
+        Some(info.tcpi_total_retrans)
+    }
+
     impl Receiver {
-        /// Asks the kernel for timestamps on this socket.
-        pub(in super::super) fn new(stream: &TcpStream) -> Self {
+        /// Asks the kernel for timestamps on this socket, where they are `wanted`.
+        pub(in super::super) fn new(stream: &TcpStream, wanted: bool) -> Self {
+            if !wanted {
+                return Self::default();
+            }
             match setsockopt(stream, sockopt::ReceiveTimestampns, &true) {
                 Ok(()) => {
                     let mut control = nix::cmsg_space!(TimeSpec);
@@ -73,9 +88,13 @@ mod linux {
         ) -> Poll<io::Result<Option<Instant>>> {
             loop {
                 ready!(stream.poll_read_ready(context))?;
-                let read = stream.try_io(Interest::READABLE, || {
-                    receive(stream, &mut self.control, buffer.initialize_unfilled())
-                });
+                let read = if self.control.is_empty() {
+                    stream.try_read(buffer.initialize_unfilled()).map(|len| (len, None))
+                } else {
+                    stream.try_io(Interest::READABLE, || {
+                        receive(stream, &mut self.control, buffer.initialize_unfilled())
+                    })
+                };
                 match read {
                     Ok((len, stamp)) => {
                         buffer.advance(len);
@@ -94,7 +113,7 @@ mod linux {
         bytes: &mut [u8],
     ) -> io::Result<(usize, Option<i64>)> {
         let mut parts = [IoSliceMut::new(bytes)];
-        let room = (!control.is_empty()).then_some(control.as_mut_slice());
+        let room = Some(control.as_mut_slice());
         let message = recvmsg::<()>(stream.as_raw_fd(), &mut parts, room, MsgFlags::empty())?;
         let stamp = message.cmsgs().ok().and_then(|mut all| {
             all.find_map(|one| match one {
@@ -107,16 +126,23 @@ mod linux {
         Ok((message.bytes, stamp))
     }
 
-    /// The monotonic instant of a wall time just passed.
-    fn to_monotonic(clock: &dyn Clock, stamp_ns: i64) -> Option<Instant> {
-        let (now, wall_ns) = (clock.now(), clock.wall_ns());
-        let age = Duration::from_nanos(u64::try_from(wall_ns.checked_sub(stamp_ns)?).ok()?);
-        if age > STAMP_AGE_MAX { None } else { now.checked_sub(age) }
+    /// The monotonic instant of a wall time just passed; `None` where the two clocks cannot be
+    /// read close enough to each other, or the stamp is not from just now.
+    pub(super) fn to_monotonic(clock: &dyn Clock, stamp_ns: i64) -> Option<Instant> {
+        for _ in 0..READINGS_MAX {
+            let (before, wall_ns, after) = (clock.now(), clock.wall_ns(), clock.now());
+            if after.saturating_duration_since(before) > READING_MAX {
+                continue;
+            }
+            let age = Duration::from_nanos(u64::try_from(wall_ns.checked_sub(stamp_ns)?).ok()?);
+            return if age > STAMP_AGE_MAX { None } else { before.checked_sub(age) };
+        }
+        None
     }
 }
 
 #[cfg(target_os = "linux")]
-pub(super) use linux::first_round_trip;
+pub(super) use linux::{first_round_trip, segments_resent};
 
 #[cfg(not(target_os = "linux"))]
 pub(super) fn first_round_trip(_stream: &TcpStream) -> Option<Duration> {
@@ -124,8 +150,13 @@ pub(super) fn first_round_trip(_stream: &TcpStream) -> Option<Duration> {
 }
 
 #[cfg(not(target_os = "linux"))]
+pub(super) fn segments_resent(_stream: &TcpStream) -> Option<u32> {
+    None
+}
+
+#[cfg(not(target_os = "linux"))]
 impl Receiver {
-    pub(super) fn new(_stream: &TcpStream) -> Self {
+    pub(super) fn new(_stream: &TcpStream, _wanted: bool) -> Self {
         Self::default()
     }
 
@@ -146,6 +177,27 @@ impl Receiver {
                 Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => {}
                 Err(cause) => return Poll::Ready(Err(cause)),
             }
+        }
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::linux::to_monotonic;
+    use super::*;
+    use crate::clock::ManualClock;
+
+    #[test]
+    fn a_stamp_of_another_wall_clock_is_not_believed() {
+        let clock = ManualClock::new(1_000_000);
+        clock.advance(Duration::from_millis(50));
+        let stamp_ns = clock.wall_ns() - 3_000_000;
+        let arrived = clock.now().checked_sub(Duration::from_millis(3));
+        assert_eq!(to_monotonic(&clock, stamp_ns), arrived);
+        for step_ms in [10_000, -10_000] {
+            clock.step_wall_ms(step_ms);
+            assert_eq!(to_monotonic(&clock, stamp_ns), None);
+            clock.step_wall_ms(-step_ms);
         }
     }
 }

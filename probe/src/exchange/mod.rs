@@ -9,6 +9,7 @@ mod channel;
 mod classify;
 mod connect;
 mod kernel;
+mod names;
 mod request;
 mod socks;
 mod timeline;
@@ -16,7 +17,9 @@ mod tls;
 mod wire;
 
 use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use rustls::ClientConfig;
@@ -27,12 +30,13 @@ use crate::sample::{Attribution, Connection, Outcome, Sample};
 use channel::{Channel, Response};
 use classify::timed_out;
 use connect::{Attempt, Connector};
+use names::NameBook;
 use timeline::Timeline;
 use tls::{Configs, Tickets};
 
 pub use attribution::parse_server_timing;
-pub use request::{Due, Request};
-pub use tls::{Trust, TrustError};
+pub use request::{Due, Names, Request};
+pub use tls::{Identity, Trust, TrustError};
 
 /// A warm connection older than this is opened anew between two samples.
 pub const WARM_AGE_MAX: Duration = Duration::from_mins(5);
@@ -54,6 +58,11 @@ pub struct Proof {
     pub body: Vec<u8>,
 }
 
+/// Most warm connections; above that those that nobody uses just now are closed.
+const WARM_MAX: usize = 16_384;
+/// Most addresses of one name that are measured.
+const ADDRESSES_MAX: usize = 31;
+
 /// Most bytes of a body that a proof keeps.
 const PROOF_BODY_MAX: usize = 64 * 1024;
 
@@ -70,7 +79,8 @@ struct Resuming {
 /// series that it is asked for, so that the caller's number of series bounds them.
 pub struct Exchange {
     clock: Arc<dyn Clock>,
-    resolver: SystemResolver,
+    names: NameBook,
+    kernel_time: bool,
     configs: Configs,
     origin: Instant,
     resuming: Mutex<BTreeMap<String, Resuming>>,
@@ -81,6 +91,24 @@ impl std::fmt::Debug for Exchange {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Exchange").finish_non_exhaustive()
     }
+}
+
+/// Runs all to their end, in one task, in their order.
+async fn join_all<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
+    let mut pending: Vec<Pin<Box<F>>> = futures.into_iter().map(Box::pin).collect();
+    let mut ready: Vec<Option<F::Output>> = pending.iter().map(|_| None).collect();
+    std::future::poll_fn(|context| {
+        for (future, slot) in pending.iter_mut().zip(&mut ready) {
+            if slot.is_none()
+                && let Poll::Ready(output) = future.as_mut().poll(context)
+            {
+                *slot = Some(output);
+            }
+        }
+        if ready.iter().all(Option::is_some) { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    ready.into_iter().flatten().collect()
 }
 
 /// One attempt's end.
@@ -101,11 +129,18 @@ impl Exchange {
         Ok(Self {
             origin: clock.now(),
             clock,
-            resolver,
+            names: NameBook::new(resolver),
+            kernel_time: true,
             configs: Configs::new(trust)?,
             resuming: Mutex::new(BTreeMap::new()),
             warm: Mutex::new(BTreeMap::new()),
         })
+    }
+
+    /// Whether the kernel's times are taken where it has them; they are, unless told otherwise.
+    #[must_use]
+    pub fn with_kernel_time(self, kernel_time: bool) -> Self {
+        Self { kernel_time, ..self }
     }
 
     /// Takes one sample. It never takes longer than twice the timeout, of which a warm slot may
@@ -115,10 +150,38 @@ impl Exchange {
     /// before `sent` and counts neither as service nor as response.
     pub async fn measure(&self, request: &Request, due: Due) -> Sample {
         match request.connection {
-            Connection::Cold => self.cold(request, due).await,
-            Connection::Resumed => self.resumed(request, due).await,
+            // Futures are moved when they are awaited: the large and the rare ones on the heap.
+            Connection::Cold => Box::pin(self.cold(request, due)).await,
+            Connection::Resumed => Box::pin(self.resumed(request, due)).await,
             Connection::Warm => self.warm(request, due).await,
         }
+    }
+
+    /// Takes one sample of each address of the target's name, at the same time; `resolve` is in
+    /// none of them, because the name was asked for all. Where the name does not resolve, or the
+    /// proxy resolves it, it is one sample.
+    pub async fn measure_each(&self, request: &Request, due: Due) -> Vec<Sample> {
+        let host = request.connect_to.as_ref().map_or(&request.url.host, |to| &to.host);
+        let remote = request.proxy.as_ref().is_some_and(|proxy| proxy.remote_dns);
+        if remote || host.parse::<std::net::IpAddr>().is_ok() {
+            return vec![Box::pin(self.measure(request, due)).await];
+        }
+        let asked = Box::pin(self.names.ask(request, host, &*self.clock));
+        let Ok((from, to, Ok(answers))) = tokio::time::timeout(request.timeout, asked).await else {
+            return vec![Box::pin(self.measure(request, due)).await];
+        };
+        let looked_us = u64::try_from((to - from).as_micros()).unwrap_or(u64::MAX);
+        let one = async |address| {
+            let key = format!("{} {address}", request.key);
+            let request = Request { key, address: Some(address), ..request.clone() };
+            let mut sample = self.measure(&request, due).await;
+            let without_us = sample.response_us.saturating_sub(looked_us);
+            sample.response_us = without_us.max(sample.total_us);
+            sample.dns.clone_from(&answers);
+            sample
+        };
+        let addresses = answers.iter().take(ADDRESSES_MAX).map(|answer| answer.address);
+        join_all(addresses.map(one).collect()).await
     }
 
     /// Prepares a series without measuring: fetches a ticket, opens the warm connection. What
@@ -129,14 +192,14 @@ impl Exchange {
             Connection::Resumed => {
                 let resuming = self.resuming_of(request);
                 if request.url.https && !resuming.tickets.any() {
-                    let _ = self.fresh(request, resuming.config, 0).await;
+                    let _ = Box::pin(self.fresh(request, resuming.config, 0)).await;
                 }
             }
             Connection::Warm => {
                 let slot = self.slot(&request.key);
                 let mut guard = slot.lock().await;
                 if guard.is_none() {
-                    *guard = self.open_warm(request).await.1.ok();
+                    *guard = Box::pin(self.open_warm(request)).await.1.ok();
                 }
             }
         }
@@ -144,7 +207,7 @@ impl Exchange {
 
     /// Asks once, cold, and returns what the target shows of itself; the error is the outcome.
     pub async fn prove(&self, request: &Request) -> Result<Proof, Outcome> {
-        let config = self.configs.cold(request.insecure, request.http);
+        let config = self.configs.cold(request);
         let done = self.fresh(request, config, PROOF_BODY_MAX).await;
         let response = done.result?;
         let leaf = done.attempt.facts.certificate.as_deref();
@@ -160,8 +223,8 @@ impl Exchange {
     }
 
     async fn cold(&self, request: &Request, due: Due) -> Sample {
-        let config = self.configs.cold(request.insecure, request.http);
-        let done = self.fresh(request, config, 0).await;
+        let config = self.configs.cold(request);
+        let done = self.fresh(request, config, request.keep()).await;
         Self::sample(request, due, done, Duration::ZERO)
     }
 
@@ -170,7 +233,7 @@ impl Exchange {
         self.prime(request).await;
         let prepared = self.clock.now().saturating_duration_since(before);
         let resuming = self.resuming_of(request);
-        let mut done = self.fresh(request, Arc::clone(&resuming.config), 0).await;
+        let mut done = self.fresh(request, Arc::clone(&resuming.config), request.keep()).await;
         if request.url.https && done.result.is_ok() && !done.attempt.facts.resumed {
             // A full handshake is a sample of another series, so it is none of this one.
             let detail = "the server did not resume the session".to_owned();
@@ -197,7 +260,7 @@ impl Exchange {
         };
         if !usable {
             *guard = None;
-            match self.open_warm(request).await {
+            match Box::pin(self.open_warm(request)).await {
                 (_, Ok(channel)) => *guard = Some(channel),
                 (mut done, Err(outcome)) => {
                     done.result = Err(outcome);
@@ -217,7 +280,7 @@ impl Exchange {
             *guard = None;
             if !failed {
                 // Between two samples, so that no sample waits for it.
-                *guard = self.open_warm(request).await.1.ok();
+                *guard = Box::pin(self.open_warm(request)).await.1.ok();
             }
         }
         Self::sample(request, due, done, prepared)
@@ -230,7 +293,7 @@ impl Exchange {
         attempt.stage = classify::Stage::Response;
         attempt.timeline.proxied = request.proxy.is_some();
         attempt.facts = channel.facts.clone();
-        let work = channel.send(request, 0, &mut attempt.timeline);
+        let work = channel.send(request, request.keep(), &mut attempt.timeline);
         let result = match tokio::time::timeout(request.timeout, work).await {
             Ok(result) => result,
             Err(_) => Err(Outcome::ResponseTimeout),
@@ -242,7 +305,7 @@ impl Exchange {
     async fn fresh(&self, request: &Request, tls: Arc<ClientConfig>, keep: usize) -> Done {
         let offset = self.wall_offset_ns();
         let mut attempt = Attempt::new(Timeline::new(self.clock.now()));
-        let connector = Connector { clock: &self.clock, resolver: &self.resolver, tls };
+        let connector = self.connector(tls);
         let work = async {
             let mut channel = connector.open(request, &mut attempt).await?;
             channel.send(request, keep, &mut attempt.timeline).await
@@ -255,16 +318,20 @@ impl Exchange {
     }
 
     async fn open_warm(&self, request: &Request) -> (Done, Result<Channel, Outcome>) {
-        let tls = self.configs.cold(request.insecure, request.http);
+        let tls = self.configs.cold(request);
         let offset = self.wall_offset_ns();
         let mut attempt = Attempt::new(Timeline::new(self.clock.now()));
-        let connector = Connector { clock: &self.clock, resolver: &self.resolver, tls };
+        let connector = self.connector(tls);
         let work = connector.open(request, &mut attempt);
         let opened = match tokio::time::timeout(request.timeout, work).await {
             Ok(opened) => opened,
             Err(_) => Err(timed_out(attempt.stage)),
         };
         (self.done(attempt, Err(Outcome::Reset), offset), opened)
+    }
+
+    fn connector(&self, tls: Arc<ClientConfig>) -> Connector<'_> {
+        Connector { clock: &self.clock, names: &self.names, tls, kernel_time: self.kernel_time }
     }
 
     fn done(&self, attempt: Attempt, result: Result<Response, Outcome>, offset: i128) -> Done {
@@ -286,6 +353,10 @@ impl Exchange {
 
     fn slot(&self, key: &str) -> WarmSlot {
         let mut warm = self.warm.lock().unwrap_or_else(PoisonError::into_inner);
+        if warm.len() >= WARM_MAX && !warm.contains_key(key) {
+            // Addresses that a name no longer has: whoever needs one again opens it again.
+            warm.retain(|_, slot| Arc::strong_count(slot) > 1);
+        }
         Arc::clone(warm.entry(key.to_owned()).or_default())
     }
 
@@ -293,7 +364,7 @@ impl Exchange {
         let mut all = self.resuming.lock().unwrap_or_else(PoisonError::into_inner);
         let make = || {
             let tickets = Arc::new(Tickets::default());
-            let config = self.configs.resuming(request.insecure, request.http, &tickets);
+            let config = self.configs.resuming(request, &tickets);
             Resuming { tickets, config }
         };
         all.entry(request.key.clone()).or_insert_with(make).clone()
@@ -305,12 +376,7 @@ impl Exchange {
         let measured = timeline.measure(finished, wall_steady);
         let (outcome, attribution) = match result {
             Ok(response) => {
-                let status = response.status;
-                let outcome = if (200..400).contains(&status) {
-                    Outcome::Ok { status }
-                } else {
-                    Outcome::Status { status }
-                };
+                let outcome = request.judge(response.status, &response.body);
                 (outcome, attribution::attribution(&response.headers))
             }
             Err(outcome) => (outcome, Attribution::default()),

@@ -5,9 +5,9 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 use super::classify::Stage;
+use super::wire::Bytes;
 use crate::clock::Clock;
 use crate::sample::Outcome;
 use crate::url::Proxy;
@@ -28,8 +28,8 @@ fn broken(cause: &io::Error) -> Outcome {
 }
 
 /// Greets the proxy, asks it to connect, and says when that was asked and answered.
-pub(super) async fn connect(
-    stream: &mut TcpStream,
+pub(super) async fn connect<S: Bytes>(
+    stream: &mut S,
     proxy: &Proxy,
     to: (&Destination, u16),
     clock: &dyn Clock,
@@ -53,7 +53,7 @@ pub(super) async fn connect(
     Ok((asked, answered))
 }
 
-async fn greet(stream: &mut TcpStream, proxy: &Proxy) -> Result<(), Outcome> {
+async fn greet<S: Bytes>(stream: &mut S, proxy: &Proxy) -> Result<(), Outcome> {
     let offer: &[u8] = if proxy.login.is_some() { &[5, 2, 0, 2] } else { &[5, 1, 0] };
     stream.write_all(offer).await.map_err(|cause| broken(&cause))?;
     let mut choice = [0_u8; 2];
@@ -66,7 +66,7 @@ async fn greet(stream: &mut TcpStream, proxy: &Proxy) -> Result<(), Outcome> {
     }
 }
 
-async fn log_in(stream: &mut TcpStream, user: &str, password: &str) -> Result<(), Outcome> {
+async fn log_in<S: Bytes>(stream: &mut S, user: &str, password: &str) -> Result<(), Outcome> {
     let mut message = vec![1];
     for part in [user, password] {
         let len = u8::try_from(part.len()).map_err(|_| fault("user or password is too long"))?;
@@ -101,7 +101,7 @@ fn connect_request(to: &Destination, port: u16) -> Result<Vec<u8>, Outcome> {
     Ok(request)
 }
 
-async fn read_reply(stream: &mut TcpStream, head: [u8; 4]) -> Result<(), Outcome> {
+async fn read_reply<S: Bytes>(stream: &mut S, head: [u8; 4]) -> Result<(), Outcome> {
     let [version, code, _, kind] = head;
     if version != 5 {
         return Err(fault(format!("the proxy answers in version {version}, not 5")));
@@ -121,4 +121,71 @@ async fn read_reply(stream: &mut TcpStream, head: [u8; 4]) -> Result<(), Outcome
     };
     let mut bound = vec![0_u8; len + 2];
     stream.read_exact(&mut bound).await.map(|_| ()).map_err(|cause| broken(&cause))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+    use proptest::prelude::*;
+
+    /// What we make of a proxy that sends these bytes, whatever we say, and hangs up.
+    fn ask(bytes: &[u8]) -> Result<(Instant, Instant), Outcome> {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let proxy: Proxy = "socks5h://user@127.0.0.1:1".parse().unwrap();
+        runtime.block_on(async {
+            let (mut ours, mut theirs) = tokio::io::duplex(4_096);
+            theirs.write_all(bytes).await.unwrap();
+            let to = Destination::Name("api.example.test".to_owned());
+            let mut stage = Stage::Proxy;
+            let talk = connect(&mut ours, &proxy, (&to, 443), &SystemClock, &mut stage);
+            let hang_up = async {
+                // Everything we say is taken, so that only the bytes decide.
+                let _ = theirs.shutdown().await;
+                let _ = tokio::io::copy(&mut theirs, &mut tokio::io::sink()).await;
+            };
+            let mut talk = std::pin::pin!(talk);
+            tokio::select! {
+                ended = &mut talk => ended,
+                () = hang_up => talk.await,
+            }
+        })
+    }
+
+    #[test]
+    fn replies() {
+        let bound = [0, 1, 127, 0, 0, 1, 0, 80];
+        let with = |code: u8| [&[5, 2, 1, 0, 5, code][..], &bound[..]].concat();
+        assert!(ask(&with(0)).is_ok());
+        for (code, want) in [
+            (3, Outcome::ConnectUnreachable),
+            (4, Outcome::ConnectUnreachable),
+            (5, Outcome::ConnectRefused),
+            (6, Outcome::ConnectTimeout),
+        ] {
+            assert_eq!(ask(&with(code)), Err(want));
+        }
+        for bytes in [
+            &[][..],
+            &[4, 0],
+            &[5, 255],
+            &[5, 2, 1, 1],
+            &with(1),
+            &[5, 0, 4, 0, 0, 1],
+            &[5, 0, 5, 0, 0, 9],
+            &[5, 0, 5, 0, 0, 3, 200, 1],
+        ] {
+            assert_eq!(ask(bytes).unwrap_err().kind(), "proxy", "{bytes:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_reply_ends(bytes in prop::collection::vec(any::<u8>(), 0..40), cut in 0_usize..14) {
+            let _ = ask(&bytes);
+            let good = [5, 2, 1, 0, 5, 0, 0, 3, 3, b'a', b'.', b'b', 0, 80];
+            let mixed = [&good[..cut], &bytes[..]].concat();
+            let _ = ask(&mixed);
+        }
+    }
 }

@@ -32,6 +32,9 @@ pub(super) struct Timeline {
     pub end: Option<Arrival>,
     /// Whether the connection goes through a proxy, whose times the kernel cannot know.
     pub proxied: bool,
+    /// Whether we sent anything twice, after which the kernel's first round trip and the arrivals
+    /// are no longer those of one question and its answer.
+    pub resent: bool,
 }
 
 /// What a timeline comes to, in microseconds. Phases and `local_us` sum to `total_us`.
@@ -55,6 +58,7 @@ impl Timeline {
             head: None,
             end: None,
             proxied: false,
+            resent: false,
         }
     }
 
@@ -99,6 +103,7 @@ impl Timeline {
     fn kernel_is_whole(&self) -> bool {
         let arrivals = [self.tls.map(|(_, arrival)| arrival), self.head, self.end];
         !self.proxied
+            && !self.resent
             && (self.connect.is_none() || self.connect_kernel.is_some())
             && self.end.is_some()
             && arrivals.iter().flatten().all(|arrival| arrival.kernel.is_some())
@@ -158,6 +163,10 @@ mod tests {
         timeline.proxied = true;
         assert_eq!(timeline.measure(end, true).clock, ClockKind::User);
         timeline.proxied = false;
+        timeline.resent = true;
+        assert_eq!(timeline.measure(end, true).clock, ClockKind::User);
+        timeline.resent = false;
+        assert_eq!(timeline.measure(end, true).clock, ClockKind::Kernel);
         timeline.connect_kernel = None;
         assert_eq!(timeline.measure(end, true).clock, ClockKind::User);
     }

@@ -1,6 +1,6 @@
 //! TLS configurations: roots of trust, with resumption or without, and the tickets of one series.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,9 +10,10 @@ use rustls::client::{
 };
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, NamedGroup, RootCertStore, SignatureScheme};
 
+use super::request::Request;
 use crate::sample::HttpVersion;
 
 /// Tickets kept for one series; a server sends two to four with each handshake.
@@ -86,58 +87,122 @@ fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), TrustError> {
     if count == 0 { Err(TrustError::Empty { path: path.to_owned() }) } else { Ok(()) }
 }
 
-/// The configurations of cold and warm connections, made once.
+/// A client certificate with its key.
+pub struct Identity {
+    name: String,
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+}
+
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Identity").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Identity {
+    /// Reads a certificate chain and its key from two PEM files, and checks that they fit.
+    pub fn load(certificate: &Path, key: &Path) -> Result<Self, TrustError> {
+        let fault = |path: &Path, cause: String| TrustError::File { path: path.to_owned(), cause };
+        let chain = CertificateDer::pem_file_iter(certificate)
+            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+            .map_err(|cause| fault(certificate, cause.to_string()))?;
+        if chain.is_empty() {
+            return Err(TrustError::Empty { path: certificate.to_owned() });
+        }
+        let secret =
+            PrivateKeyDer::from_pem_file(key).map_err(|cause| fault(key, cause.to_string()))?;
+        let name = format!("{}\0{}", certificate.display(), key.display());
+        let identity = Self { name, chain, key: secret };
+        let nobody = Trust { roots: Arc::new(RootCertStore::empty()) };
+        config(&nobody, true, HttpVersion::Http11, Some(&identity))?;
+        Ok(identity)
+    }
+}
+
+type Pair = [Arc<ClientConfig>; 2];
+
+/// The configurations of cold and warm connections, made once and shared by all series.
 #[derive(Debug)]
 pub(super) struct Configs {
-    strict: [Arc<ClientConfig>; 2],
-    insecure: [Arc<ClientConfig>; 2],
+    trust: Trust,
+    strict: Pair,
+    insecure: Pair,
+    /// Those with a client certificate, by its name; as many as the caller has identities.
+    identified: Mutex<BTreeMap<(String, bool), Pair>>,
+}
+
+fn both(trust: &Trust, insecure: bool, who: Option<&Identity>) -> Result<Pair, TrustError> {
+    Ok([
+        Arc::new(config(trust, insecure, HttpVersion::Http11, who)?),
+        Arc::new(config(trust, insecure, HttpVersion::Http2, who)?),
+    ])
+}
+
+fn pick([http11, http2]: &Pair, http: HttpVersion) -> Arc<ClientConfig> {
+    Arc::clone(match http {
+        HttpVersion::Http11 => http11,
+        HttpVersion::Http2 => http2,
+    })
 }
 
 impl Configs {
     pub(super) fn new(trust: &Trust) -> Result<Self, TrustError> {
-        let both = |insecure| -> Result<[Arc<ClientConfig>; 2], TrustError> {
-            Ok([
-                Arc::new(config(trust, insecure, HttpVersion::Http11)?),
-                Arc::new(config(trust, insecure, HttpVersion::Http2)?),
-            ])
-        };
-        Ok(Self { strict: both(false)?, insecure: both(true)? })
-    }
-
-    /// The configuration without resumption.
-    pub(super) fn cold(&self, insecure: bool, http: HttpVersion) -> Arc<ClientConfig> {
-        let [http11, http2] = if insecure { &self.insecure } else { &self.strict };
-        Arc::clone(match http {
-            HttpVersion::Http11 => http11,
-            HttpVersion::Http2 => http2,
+        Ok(Self {
+            trust: trust.clone(),
+            strict: both(trust, false, None)?,
+            insecure: both(trust, true, None)?,
+            identified: Mutex::new(BTreeMap::new()),
         })
     }
 
+    /// The configuration without resumption.
+    pub(super) fn cold(&self, request: &Request) -> Arc<ClientConfig> {
+        let plain = if request.insecure { &self.insecure } else { &self.strict };
+        let Some(identity) = &request.identity else { return pick(plain, request.http) };
+        let mut identified = self.identified.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (identity.name.clone(), request.insecure);
+        if let Some(pair) = identified.get(&key) {
+            return pick(pair, request.http);
+        }
+        // It was checked when it was loaded; without it the server refuses, which is told then.
+        let Ok(pair) = both(&self.trust, request.insecure, Some(identity)) else {
+            return pick(plain, request.http);
+        };
+        let config = pick(&pair, request.http);
+        identified.insert(key, pair);
+        config
+    }
+
     /// The configuration that resumes with the tickets of one series.
-    pub(super) fn resuming(
-        &self,
-        insecure: bool,
-        http: HttpVersion,
-        tickets: &Arc<Tickets>,
-    ) -> Arc<ClientConfig> {
-        let mut config = ClientConfig::clone(&self.cold(insecure, http));
+    pub(super) fn resuming(&self, request: &Request, tickets: &Arc<Tickets>) -> Arc<ClientConfig> {
+        let mut config = ClientConfig::clone(&self.cold(request));
         config.resumption = Resumption::store(Arc::<Tickets>::clone(tickets));
         Arc::new(config)
     }
 }
 
-fn config(trust: &Trust, insecure: bool, http: HttpVersion) -> Result<ClientConfig, TrustError> {
+fn config(
+    trust: &Trust,
+    insecure: bool,
+    http: HttpVersion,
+    identity: Option<&Identity>,
+) -> Result<ClientConfig, TrustError> {
+    let fault = |cause| TrustError::Tls { cause };
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
-        .map_err(|cause| TrustError::Tls { cause })?;
-    let mut config = if insecure {
-        builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
-            .with_no_client_auth()
+        .map_err(fault)?;
+    let builder = if insecure {
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
     } else {
-        builder.with_root_certificates(Arc::clone(&trust.roots)).with_no_client_auth()
+        builder.with_root_certificates(Arc::clone(&trust.roots))
+    };
+    let mut config = match identity {
+        Some(identity) => builder
+            .with_client_auth_cert(identity.chain.clone(), identity.key.clone_key())
+            .map_err(fault)?,
+        None => builder.with_no_client_auth(),
     };
     config.resumption = Resumption::disabled();
     config.alpn_protocols = vec![match http {

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{Percentiles, Report, UrlSample, UrlSummary};
-use crate::sample::{Outcome, Phase};
+use crate::place::city_of_pop;
+use crate::sample::{DnsAnswer, Outcome, Phase};
 
 /// The whole document.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -51,9 +52,31 @@ pub struct JsonSample {
     /// `CloudFront`'s point of presence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pop: Option<String>,
+    /// The city of the point of presence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pop_city: Option<&'static str>,
     /// The cache's word.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache: Option<String>,
+    /// Of `processing`: to the edge and back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to_edge_us: Option<u64>,
+    /// Of `processing`: the edge itself, and what lies beyond it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub beyond_edge_us: Option<u64>,
+    /// What the name resolved to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub dns: Vec<JsonDns>,
+}
+
+/// One address that DNS answered with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct JsonDns {
+    /// The address.
+    pub address: String,
+    /// How long it may be kept, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttl_s: Option<u32>,
 }
 
 /// How a sample ended.
@@ -110,6 +133,7 @@ impl From<&UrlSample> for JsonSample {
         let sample = &one.sample;
         let us = |d: std::time::Duration| u64::try_from(d.as_micros()).unwrap_or(u64::MAX);
         let phases = Phase::ALL.into_iter();
+        let split = sample.attribution.edge_split(sample.phases.processing_us);
         Self {
             url: one.url.clone(),
             due_us: us(sample.due),
@@ -126,9 +150,19 @@ impl From<&UrlSample> for JsonSample {
             remote: sample.remote.map(|remote| remote.to_string()),
             tls_version: sample.tls_version.map(crate::sample::TlsVersion::as_str),
             resumed: sample.resumed,
+            pop_city: sample.attribution.pop.as_deref().and_then(city_of_pop),
             pop: sample.attribution.pop.clone(),
             cache: sample.attribution.cache.clone(),
+            to_edge_us: split.map(|split| split.to_edge_us),
+            beyond_edge_us: split.map(|split| split.beyond_us),
+            dns: sample.dns.iter().map(JsonDns::from).collect(),
         }
+    }
+}
+
+impl From<&DnsAnswer> for JsonDns {
+    fn from(answer: &DnsAnswer) -> Self {
+        Self { address: answer.address.to_string(), ttl_s: answer.ttl_s }
     }
 }
 

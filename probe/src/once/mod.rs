@@ -45,6 +45,10 @@ pub struct Options {
     pub insecure: bool,
     /// The longest a whole exchange may take.
     pub timeout: Duration,
+    /// Whether `CloudFront` is asked for its own times.
+    pub server_timing: bool,
+    /// Whether the kernel's times are taken where it has them.
+    pub kernel_time: bool,
 }
 
 impl Options {
@@ -62,11 +66,15 @@ impl Options {
             ca_file: None,
             insecure: false,
             timeout: Duration::from_secs(10),
+            server_timing: false,
+            kernel_time: true,
         }
     }
 
     fn request(&self, url: &HttpUrl) -> Request {
+        let pragma = ("pragma".to_owned(), "server-timing".to_owned());
         Request {
+            headers: if self.server_timing { vec![pragma] } else { Vec::new() },
             connect_to: self.connect_to.clone(),
             proxy: self.proxy.clone(),
             connection: self.connection,
@@ -134,7 +142,8 @@ impl Report {
 pub async fn run(options: &Options, clock: Arc<dyn Clock>) -> Result<Report, TrustError> {
     let trust = Trust::system(options.ca_file.as_deref())?;
     let resolver = SystemResolver::from_system();
-    let exchange = Arc::new(Exchange::new(&trust, resolver, Arc::clone(&clock))?);
+    let exchange = Exchange::new(&trust, resolver, Arc::clone(&clock))?;
+    let exchange = Arc::new(exchange.with_kernel_time(options.kernel_time));
     let requests: Vec<Arc<Request>> =
         options.urls.iter().map(|url| Arc::new(options.request(url))).collect();
     for request in &requests {

@@ -4,6 +4,7 @@
 use std::fmt::Write;
 
 use super::{Percentiles, Report, UrlSample, UrlSummary};
+use crate::place::city_of_pop;
 use crate::sample::{Outcome, Phase, Sample};
 
 /// Cells of a full waterfall bar.
@@ -101,8 +102,18 @@ fn facts(sample: &Sample) -> String {
     facts.extend(sample.remote.map(|remote| remote.to_string()));
     facts.push(format!("{} clock", sample.clock.as_str()));
     let attribution = &sample.attribution;
-    facts.extend(attribution.pop.as_ref().map(|pop| format!("pop {}", escape(pop))));
+    facts.extend(attribution.pop.as_ref().map(|pop| match city_of_pop(pop) {
+        Some(city) => format!("pop {} ({city})", escape(pop)),
+        None => format!("pop {}", escape(pop)),
+    }));
     facts.extend(attribution.cache.as_ref().map(|cache| escape(cache)));
+    if let Some(split) = attribution.edge_split(sample.phases.processing_us) {
+        let (edge, origin) = (ms(split.to_edge_us), ms(split.beyond_us));
+        facts.push(format!("to the edge {edge}, beyond it {origin}"));
+    }
+    if sample.outcome.is_redirect() {
+        facts.push("redirect, not followed".to_owned());
+    }
     facts.join("  ")
 }
 

@@ -17,7 +17,7 @@ use rusqlite::Connection;
 
 use crate::histogram::Histogram;
 use crate::sample::Series;
-use crate::window::{PhaseHistograms, Sink, SinkError, Window};
+use crate::window::{BelowLight, PhaseHistograms, Sink, SinkError, Window};
 
 pub use blob::BlobError;
 pub use window_set::WindowSet;
@@ -226,6 +226,32 @@ pub struct MergedRow {
     pub phases: PhaseHistograms,
     /// The end of the newest span in it, in ms since 1970: how old the evidence is.
     pub last_ms: i64,
+}
+
+/// One window of one series, as far as an export needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WindowRow {
+    /// Whose.
+    pub series: Series,
+    /// Wall time of its start, in ms since 1970.
+    pub start_ms: i64,
+    /// Its length, in ms.
+    pub len_ms: i64,
+    /// From due to the end; a failure is slower than the timeout.
+    pub response: Histogram,
+}
+
+/// A window in which something was seen that cannot be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FlagRow {
+    /// Whose.
+    pub series: Series,
+    /// Wall time of the window's start, in ms since 1970.
+    pub start_ms: i64,
+    /// The window's length, in ms.
+    pub len_ms: i64,
+    /// Round trips faster than light allows.
+    pub found: BelowLight,
 }
 
 /// The embedded store.

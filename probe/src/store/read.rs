@@ -6,8 +6,13 @@ use rusqlite::{Connection, Row};
 
 use super::span::{BODY_COLUMNS, Body, Table, body_of_row, unsigned};
 use super::write::meta;
-use super::{BlobError, BlockRow, MergedRow, Quantiles, RowError, Store, StoreError, WindowSet};
+use super::{
+    BlobError, BlockRow, FlagRow, MergedRow, Quantiles, RowError, Store, StoreError, WindowRow,
+    WindowSet,
+};
+use crate::histogram::Histogram;
 use crate::sample::{Connection as Reuse, Series};
+use crate::window::BelowLight;
 
 impl Store {
     /// The closed blocks that lie wholly in `since_ms..until_ms`, by series, then by time.
@@ -21,6 +26,16 @@ impl Store {
         let transaction =
             self.connection.unchecked_transaction().map_err(|cause| self.fault(cause))?;
         merged(&transaction, since_ms, until_ms).map_err(|cause| self.row_fault(cause))
+    }
+
+    /// The flags of windows that begin in `since_ms..until_ms`, by time.
+    pub fn flags(&self, since_ms: i64, until_ms: i64) -> Result<Vec<FlagRow>, StoreError> {
+        flags(&self.connection, since_ms, until_ms).map_err(|cause| self.row_fault(cause))
+    }
+
+    /// The windows that begin in `since_ms..until_ms` and are still kept, by time, then by series.
+    pub fn windows(&self, since_ms: i64, until_ms: i64) -> Result<Vec<WindowRow>, StoreError> {
+        windows(&self.connection, since_ms, until_ms).map_err(|cause| self.row_fault(cause))
     }
 
     /// The end of the newest window that was written, in ms since 1970.
@@ -81,6 +96,56 @@ fn block_of_row(row: &Row<'_>) -> Result<BlockRow, RowError> {
         },
         valid: WindowSet::from_bytes(row.get(16)?, &valid),
     })
+}
+
+fn flags(connection: &Connection, since_ms: i64, until_ms: i64) -> Result<Vec<FlagRow>, RowError> {
+    let sql = format!(
+        "SELECT {SERIES_COLUMNS}, start_ms, len_ms, count, fastest_us, least_us \
+         FROM flags JOIN series ON series.id = flags.series \
+         WHERE start_ms >= ?1 AND start_ms < ?2 AND kind = 'below_light' ORDER BY flags.id"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query([since_ms, until_ms])?;
+    let mut flags = Vec::new();
+    while let Some(row) = rows.next()? {
+        flags.push(FlagRow {
+            series: series_of_row(row)?,
+            start_ms: row.get(4)?,
+            len_ms: row.get(5)?,
+            found: BelowLight {
+                count: unsigned(row.get(6)?),
+                fastest_us: unsigned(row.get(7)?),
+                least_us: unsigned(row.get(8)?),
+            },
+        });
+    }
+    Ok(flags)
+}
+
+fn windows(
+    connection: &Connection,
+    since_ms: i64,
+    until_ms: i64,
+) -> Result<Vec<WindowRow>, RowError> {
+    let sql = format!(
+        "SELECT {SERIES_COLUMNS}, start_ms, len_ms, response \
+         FROM windows JOIN series ON series.id = windows.series \
+         WHERE start_ms >= ?1 AND start_ms < ?2 \
+         ORDER BY start_ms, vantage, target, connection, path"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query([since_ms, until_ms])?;
+    let mut windows = Vec::new();
+    while let Some(row) = rows.next()? {
+        let bytes: Vec<u8> = row.get(6)?;
+        windows.push(WindowRow {
+            series: series_of_row(row)?,
+            start_ms: row.get(4)?,
+            len_ms: row.get(5)?,
+            response: Histogram::decode(&bytes)?,
+        });
+    }
+    Ok(windows)
 }
 
 fn merged(

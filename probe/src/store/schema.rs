@@ -8,7 +8,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::{Grid, StoreError};
 
 /// The schema this code writes; kept in `user_version`.
-pub(super) const SCHEMA: i64 = 1;
+pub(super) const SCHEMA: i64 = 2;
 
 /// How long a writer waits for another process.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -50,6 +50,16 @@ CREATE TABLE unfinished (
     level TEXT NOT NULL, start_ms INTEGER NOT NULL, series INTEGER NOT NULL,
     len_ms INTEGER NOT NULL, window_ms INTEGER NOT NULL,
     PRIMARY KEY (level, start_ms, series)) WITHOUT ROWID;
+";
+
+/// New in schema 2: what was seen that cannot be.
+const FLAGS: &str = "
+CREATE TABLE flags (
+    id INTEGER PRIMARY KEY,
+    series INTEGER NOT NULL REFERENCES series(id),
+    start_ms INTEGER NOT NULL, len_ms INTEGER NOT NULL, kind TEXT NOT NULL,
+    count INTEGER NOT NULL, fastest_us INTEGER NOT NULL, least_us INTEGER NOT NULL);
+CREATE INDEX flags_by_start ON flags (start_ms);
 ";
 
 /// Opens the file, makes the tables where there are none, refuses what it does not know.
@@ -94,7 +104,8 @@ fn make_tables(path: &Path, connection: &mut Connection) -> Result<(), StoreErro
     let behavior = rusqlite::TransactionBehavior::Immediate;
     let transaction = connection.transaction_with_behavior(behavior).map_err(fault)?;
     // Another process may have made them while this one waited for the lock.
-    if version(path, &transaction)? == 0 {
+    let found = version(path, &transaction)?;
+    if found == 0 {
         transaction.execute_batch(TABLES).map_err(fault)?;
         for table in ["windows", "hours", "days"] {
             let sql = format!("CREATE TABLE {table} ({SPAN_COLUMNS});");
@@ -105,7 +116,10 @@ fn make_tables(path: &Path, connection: &mut Connection) -> Result<(), StoreErro
             let sql = "INSERT INTO meta (key, value) VALUES (?1, ?2)";
             transaction.execute(sql, (key, value)).map_err(fault)?;
         }
-        transaction.pragma_update(None, "user_version", SCHEMA).map_err(fault)?;
     }
+    if found < 2 {
+        transaction.execute_batch(FLAGS).map_err(fault)?;
+    }
+    transaction.pragma_update(None, "user_version", SCHEMA).map_err(fault)?;
     transaction.commit().map_err(fault)
 }

@@ -8,7 +8,7 @@ use super::span::{self, Body, Place, Table, signed};
 use super::{Grid, Quantiles, RowError, Store, StoreError, WindowSet};
 use crate::histogram::Histogram;
 use crate::sample::Series;
-use crate::window::{Window, aligned_start_ms};
+use crate::window::{BelowLight, Window, aligned_start_ms};
 
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
@@ -112,11 +112,31 @@ fn put_window(connection: &Connection, grid: Grid, window: &Window) -> Result<()
         body.merge(&there);
     }
     span::put(connection, Table::Windows, place, &body)?;
+    if let Some(flag) = &window.below_light {
+        put_flag(connection, place, flag)?;
+    }
     for (level, len_ms) in [("block", grid.block_ms), ("hour", HOUR_MS)] {
         let start_ms = aligned_start_ms(window.start_ms, len_ms);
         mark(connection, level, Place { series, start_ms, len_ms }, grid.window_ms)?;
     }
     Ok(())
+}
+
+fn put_flag(connection: &Connection, at: Place, flag: &BelowLight) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO flags (series, start_ms, len_ms, kind, count, fastest_us, least_us) \
+             VALUES (?1, ?2, ?3, 'below_light', ?4, ?5, ?6)",
+        )?
+        .execute(params![
+            at.series,
+            at.start_ms,
+            at.len_ms,
+            signed(flag.count),
+            signed(flag.fastest_us),
+            signed(flag.least_us),
+        ])
+        .map(|_| ())
 }
 
 fn mark(connection: &Connection, level: &str, at: Place, window_ms: i64) -> rusqlite::Result<()> {
@@ -240,6 +260,7 @@ fn expire(connection: &Connection, horizon_ms: i64) -> Result<(), RowError> {
         ("hours", unfinished_before(connection, "day", hours_ms)?),
         ("blocks", horizon_ms - BLOCKS_KEPT_MS),
         ("days", horizon_ms - DAYS_KEPT_MS),
+        ("flags", horizon_ms - BLOCKS_KEPT_MS),
     ];
     for (table, cut_ms) in cuts {
         set_meta(connection, &format!("{table}_from_ms"), cut_ms)?;

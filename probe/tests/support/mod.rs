@@ -42,20 +42,61 @@ impl Ca {
         Trust::only(&self.folder.path().join("ca.pem")).unwrap()
     }
 
-    /// A server's configuration for this name; `years` are those in which it is valid.
-    pub(crate) fn server(&self, name: &str, years: (i32, i32)) -> Arc<ServerConfig> {
+    /// A client's certificate and key, as two PEM files.
+    pub(crate) fn client(&self) -> (std::path::PathBuf, std::path::PathBuf) {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new(vec!["client".to_owned()]).unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        let (own, secret) =
+            (self.folder.path().join("client.pem"), self.folder.path().join("client.key"));
+        std::fs::write(&own, certificate.pem()).unwrap();
+        std::fs::write(&secret, key.serialize_pem()).unwrap();
+        (own, secret)
+    }
+
+    /// As [`Ca::server`], and it takes only clients that this authority knows.
+    pub(crate) fn server_for_clients(&self, name: &str) -> Arc<ServerConfig> {
+        use rustls::pki_types::pem::PemObject;
+        let pem = self.folder.path().join("ca.pem");
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(rustls::pki_types::CertificateDer::from_pem_file(pem).unwrap()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let roots = Arc::new(roots);
+        let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(roots, provider);
+        let (chain, secret) = self.signed(name, (2020, 4000));
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_client_cert_verifier(verifier.build().unwrap())
+            .with_single_cert(chain, secret)
+            .unwrap();
+        Arc::new(config)
+    }
+
+    fn signed(
+        &self,
+        name: &str,
+        years: (i32, i32),
+    ) -> (Vec<rustls::pki_types::CertificateDer<'static>>, PrivateKeyDer<'static>) {
         let key = rcgen::KeyPair::generate().unwrap();
         let mut params = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
         params.not_before = rcgen::date_time_ymd(years.0, 1, 1);
         params.not_after = rcgen::date_time_ymd(years.1, 1, 1);
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         let secret = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        (vec![certificate.der().clone()], secret)
+    }
+
+    /// A server's configuration for this name; `years` are those in which it is valid.
+    pub(crate) fn server(&self, name: &str, years: (i32, i32)) -> Arc<ServerConfig> {
+        let (chain, secret) = self.signed(name, years);
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_no_client_auth()
-            .with_single_cert(vec![certificate.der().clone()], secret)
+            .with_single_cert(chain, secret)
             .unwrap();
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Arc::new(config)
