@@ -422,7 +422,7 @@ async fn all_pages(route53: &Route53, path: &str, limit: usize) -> (Vec<String>,
     loop {
         let (status, body) = get(route53, &format!("{path}?maxitems={limit}{marker}")).await;
         assert_eq!((status, text(&body, "MaxItems")), (200, limit.to_string().as_str()));
-        let page: Vec<String> = body.split("<Id>").skip(1).map(|part| id_in(part)).collect();
+        let page: Vec<String> = body.split("<Id>").skip(1).map(id_in).collect();
         assert!(page.len() <= limit);
         ids.extend(page);
         pages += 1;
@@ -488,7 +488,9 @@ async fn tags_of_several_resources_come_together() {
         assert_eq!(set.0, 200, "{}", set.1);
     }
     let ask = |ids: &[&str]| {
-        let ids: String = ids.iter().map(|id| format!("<ResourceId>{id}</ResourceId>")).collect();
+        let ids: Vec<String> =
+            ids.iter().map(|id| format!("<ResourceId>{id}</ResourceId>")).collect();
+        let ids = ids.concat();
         format!(
             "<ListTagsForResourcesRequest {XMLNS}><ResourceIds>{ids}</ResourceIds></ListTagsForResourcesRequest>"
         )

@@ -190,17 +190,18 @@ pub fn summary_text(summary: &Summary) -> String {
     );
     let late = [0.5, 0.99].map(|quantile| summary.lateness.quantile_us(quantile));
     if let [Some(p50_us), Some(p99_us)] = late {
-        text.push_str(&format!("slots began {p50_us} us (p50) and {p99_us} us (p99) after due\n"));
+        let _ = writeln!(text, "slots began {p50_us} us (p50) and {p99_us} us (p99) after due");
     }
     if summary.redirects > 0 {
-        text.push_str(&format!("{} redirects, which are not followed\n", summary.redirects));
+        let _ = writeln!(text, "{} redirects, which are not followed", summary.redirects);
     }
     if summary.below_light > 0 {
-        text.push_str(&format!(
-            "{} round trips were faster than light in fibre: a vantage or a target is not where \
-             its name says\n",
+        let _ = writeln!(
+            text,
+            "{} round trips were faster than light in fibre: a vantage or a target is not where its \
+             name says",
             summary.below_light
-        ));
+        );
     }
     text
 }

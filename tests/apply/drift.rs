@@ -35,7 +35,7 @@ fn of_label(stage: &Stage, label: &str) -> model::RecordSet {
         set.name.to_string().trim_end_matches('.') == service
             && set.routing.as_ref().is_some_and(is_label)
     });
-    found.expect("the label is installed")
+    found.unwrap()
 }
 
 /// A label that nobody planned, pointing where another does.

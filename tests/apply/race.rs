@@ -9,7 +9,7 @@ use crate::stage::Stage;
 
 const INTERLEAVINGS: u64 = 100;
 
-/// Microseconds of a draw, below a bound: SplitMix64 (Steele et al., 2014).
+/// Microseconds of a draw, below a bound: `SplitMix64` (Steele et al., 2014).
 fn draw(state: &mut u64, below_us: u64) -> Duration {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut z = *state;

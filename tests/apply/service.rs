@@ -21,7 +21,7 @@ fn batch(stage: &Stage, labels: impl Iterator<Item = usize>) -> ChangeBatch {
 
 /// What an error asks of the caller, in a word.
 fn kind<T: std::fmt::Debug>(done: Result<T, ZoneError>) -> &'static str {
-    match done.expect_err("it was refused") {
+    match done.unwrap_err() {
         ZoneError::Missing(_) => "missing",
         ZoneError::Refused { .. } => "refused",
         ZoneError::Busy(_) => "busy",

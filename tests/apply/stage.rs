@@ -217,7 +217,7 @@ impl<'a> Stopping<'a> {
 
     async fn stop(&self) {
         self.stopped.notify_one();
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
