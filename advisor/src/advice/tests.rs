@@ -241,7 +241,9 @@ fn no_vantage_of_the_catchment_may_lose() {
         let world = World::with(24, |world| {
             let mut more: Vec<CellBlock> =
                 world.rows.iter().filter(|row| row.vantage == FAR).cloned().collect();
-            more.iter_mut().for_each(|row| row.vantage = "us-west-2".into());
+            for row in &mut more {
+                row.vantage = "us-west-2".into();
+            }
             world.rows.extend(more);
             world.routing.cloud.insert("us-west-2".into());
             world.routing.preferred.insert("us-west-2".into(), Label::new(SLOW));
@@ -265,7 +267,7 @@ fn no_vantage_of_the_catchment_may_lose() {
 #[test]
 fn a_vantage_that_nothing_is_known_of_stands_in_the_way() {
     let world = World::with(24, |world| {
-        world.rows.retain(|row| row.vantage != FAR || row.endpoint != FAST)
+        world.rows.retain(|row| row.vantage != FAR || row.endpoint != FAST);
     });
     keeps(&world, Reason::Keep, Some(Verdict::UnknownCost));
 }

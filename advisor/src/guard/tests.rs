@@ -106,7 +106,6 @@ fn a_plan_in_order_is_cleared_unchanged() {
     assert_eq!(case.judge().unwrap().get(), &plan);
 }
 
-#[expect(clippy::too_many_lines, reason = "a flat table")]
 fn refused() -> Vec<Case> {
     let txt = |at: &str, text: &str| RecordSet::txt(name(at), 300, text);
     let external_dns = "heritage=external-dns,external-dns/owner=k8s";

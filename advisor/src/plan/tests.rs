@@ -60,10 +60,10 @@ fn worlds() -> impl Strategy<Value = World> {
 
 impl World {
     fn with<T>(&self, work: impl FnOnce(&Ground<'_>) -> T) -> T {
-        self.over(&self.records, work)
+        Self::over(&self.records, work)
     }
 
-    fn over<T>(&self, records: &[RecordSet], work: impl FnOnce(&Ground<'_>) -> T) -> T {
+    fn over<T>(records: &[RecordSet], work: impl FnOnce(&Ground<'_>) -> T) -> T {
         let zone = ZoneFacts {
             id: "Z1".into(),
             name: name("example.com"),
@@ -127,7 +127,7 @@ proptest! {
     fn taking_back_restores_all_but_lock_and_marker(world in worlds()) {
         let plan = world.plan();
         let after = applied(&world.records, &plan.changes);
-        let back = world.over(&after, |ground| ground.rollback(&plan));
+        let back = World::over(&after, |ground| ground.rollback(&plan));
         let restored = applied(&after, &back.changes);
         let marks = Marks::of(&name("api.example.com"));
         let rest = |sets: &[RecordSet]| -> Vec<RecordSet> {
