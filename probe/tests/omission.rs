@@ -16,7 +16,7 @@ use probe::config::{DEFAULTS, Flags, build};
 use probe::store::{Grid, Store};
 use tokio::io::AsyncWriteExt;
 
-const LENGTH: Duration = Duration::from_secs(60);
+const LENGTH: Duration = Duration::from_mins(1);
 const INTERVAL: Duration = Duration::from_millis(500);
 /// From the first due instant to the stall: it begins 100 ms after slot 40 was due.
 const STALL_AFTER: Duration = Duration::from_millis(20_100);
