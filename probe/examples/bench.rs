@@ -67,6 +67,8 @@ async fn server(folder: &Path) -> Outcome {
     let key = rcgen::KeyPair::generate()?;
     let mut params = rcgen::CertificateParams::new(Vec::new())?;
     params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    // A name of its own: OpenSSL takes a certificate whose issuer is called like itself for self-signed.
+    params.distinguished_name.push(rcgen::DnType::CommonName, "benchmark authority");
     let authority = params.self_signed(&key)?;
     let issuer = rcgen::Issuer::new(params, key);
     let own = rcgen::KeyPair::generate()?;

@@ -63,7 +63,7 @@ fn the_defaults_are_those_of_the_design() {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "a flat list of every key")]
+#[expect(clippy::too_many_lines, reason = "a flat list of keys")]
 fn every_key_is_read() {
     let text = r#"
 name = "API.example.test."

@@ -8,8 +8,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 # Bounds: what was measured when they were set, and a tenth more.
-cold_max=${COLD_MAX:-4000000}
-warm_max=${WARM_MAX:-150000}
+cold_max=${COLD_MAX:-2960000}
+warm_max=${WARM_MAX:-42000}
 target=${CARGO_TARGET_DIR:-$PWD/target}
 work=$(mktemp -d)
 command -v valgrind >/dev/null || apt-get install -y valgrind >&2

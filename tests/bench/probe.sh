@@ -88,7 +88,7 @@ agent "250 cold targets, each once a second" cold 250 1s
 
 echo
 ratio() { awk -v a="$1" -v b="$2" -v least="$3" -v what="$4" \
-  'BEGIN { r = a / b; printf "%-52s %6.2f  (wanted %s) %s\n", what, r, least, r >= least ? "yes" : "NO" }'; }
+  'BEGIN { r = a / b; printf "%-52s %6.2f  (wanted %s) %s\n", what, r, least, (r >= least ? "yes" : "NO") }'; }
 ratio "${figure[cold-kernel]}" "${figure[oha-cold]}" 0.8 "cold with all phases, of oha"
 ratio "${figure[cold-kernel]}" "${figure[blackbox]}" 4 "cold with all phases, of blackbox_exporter"
 ratio "${figure[warm-kernel]}" "${figure[oha-warm]}" 0.5 "warm with kernel time, of oha"
