@@ -56,9 +56,9 @@ mod tests {
         table.row(["eu-west-1", "12.0"]);
         table.row(["\u{1b}[2J", "-"]);
         insta::assert_snapshot!(table.text(), @r"
-        vantage       p50
-        eu-west-1    12.0
-        \u{1b}[2J       -
+        vantage     p50
+        eu-west-1  12.0
+        \u{1b}[2J     -
         ");
     }
 }
