@@ -15,7 +15,7 @@ use super::names::NameBook;
 use super::request::Request;
 use super::socks::{self, Destination};
 use super::timeline::Timeline;
-use super::wire::{Bytes, Frames, Log, Speech, Watch, Wire};
+use super::wire::{Bytes, Frames, Log, Records, Speech, Watch, Wire};
 use crate::clock::Clock;
 use crate::sample::{HttpVersion, Outcome, TlsVersion};
 
@@ -68,7 +68,9 @@ impl Connector<'_> {
         let receiver = kernel::Receiver::new(&stream, timed);
         let stream = Arc::new(stream);
         let watched = timed.then(|| Arc::clone(&stream));
-        let wire = Wire { stream, log: log.clone(), clock: Arc::clone(self.clock), receiver };
+        let records = request.url.https.then(Records::default);
+        let clock = Arc::clone(self.clock);
+        let wire = Wire { stream, log: log.clone(), clock, receiver, records };
         let inner: Box<dyn Bytes> = if request.url.https {
             Box::pin(self.handshake(request, wire, attempt)).await?
         } else {

@@ -24,6 +24,8 @@ pub(super) struct Seen {
     pub last_write: Option<Instant>,
     /// The newest arrival.
     pub last_read: Option<Arrival>,
+    /// The first byte of the newest TLS record.
+    pub record: Option<Arrival>,
     /// The last write of the request, above TLS.
     pub request_end: Option<Instant>,
     /// The first byte of the response head, above TLS.
@@ -50,6 +52,22 @@ pub(super) struct Wire {
     pub log: Log,
     pub clock: Arc<dyn Clock>,
     pub receiver: kernel::Receiver,
+    /// Where the records end, under TLS.
+    pub records: Option<Records>,
+}
+
+impl Wire {
+    /// How much one read may take. The kernel stamps a read with the arrival of its *last* segment,
+    /// so the first byte of what matters is read by itself: of a TLS record, of a plain response.
+    fn room(&self) -> usize {
+        match &self.records {
+            Some(records) => records.room(),
+            None => {
+                let seen = self.log.lock();
+                if seen.request_end.is_some() && seen.head.is_none() { 1 } else { usize::MAX }
+            }
+        }
+    }
 }
 
 impl AsyncRead for Wire {
@@ -59,12 +77,21 @@ impl AsyncRead for Wire {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let wire = &mut *self;
-        let before = buffer.filled().len();
-        let kernel = ready!(wire.receiver.poll_read(&wire.stream, &*wire.clock, context, buffer))?;
-        if buffer.filled().len() > before {
-            let user = wire.clock.now();
-            wire.log.lock().last_read = Some(Arrival { user, kernel });
+        let room = wire.room().min(buffer.remaining());
+        let mut part = ReadBuf::new(buffer.initialize_unfilled_to(room));
+        let read = wire.receiver.poll_read(&wire.stream, &*wire.clock, context, &mut part);
+        let kernel = ready!(read)?;
+        let new = part.filled();
+        if !new.is_empty() {
+            let arrival = Some(Arrival { user: wire.clock.now(), kernel });
+            let mut seen = wire.log.lock();
+            seen.last_read = arrival;
+            if wire.records.as_mut().is_some_and(|records| records.take(new)) {
+                seen.record = arrival;
+            }
         }
+        let len = new.len();
+        buffer.advance(len);
         Poll::Ready(Ok(()))
     }
 }
@@ -142,7 +169,7 @@ impl AsyncRead for Watch {
         };
         let mut seen = watch.log.lock();
         if is_head && seen.head.is_none() && seen.request_end.is_some() {
-            seen.head = seen.last_read;
+            seen.head = seen.record.or(seen.last_read);
         }
         Poll::Ready(Ok(()))
     }
@@ -174,6 +201,42 @@ impl AsyncWrite for Watch {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.inner).poll_shutdown(context)
+    }
+}
+
+/// TLS records as they come (RFC 8446, 5.1), so that no read crosses the border of one.
+#[derive(Debug, Default)]
+pub(super) struct Records {
+    header: [u8; Self::HEADER],
+    have: usize,
+    /// Bytes of the current record's payload that are still to come.
+    left: usize,
+}
+
+impl Records {
+    /// Type, version and length.
+    const HEADER: usize = 5;
+
+    fn room(&self) -> usize {
+        if self.left > 0 { self.left } else { Self::HEADER - self.have }
+    }
+
+    /// Takes what was read within `room`; says whether a record begins with it.
+    fn take(&mut self, bytes: &[u8]) -> bool {
+        if self.left > 0 {
+            self.left = self.left.saturating_sub(bytes.len());
+            return false;
+        }
+        let begins = self.have == 0;
+        for (slot, byte) in self.header.iter_mut().skip(self.have).zip(bytes) {
+            *slot = *byte;
+        }
+        self.have += bytes.len();
+        if self.have >= Self::HEADER {
+            let [.., high, low] = self.header;
+            (self.left, self.have) = (usize::from(u16::from_be_bytes([high, low])), 0);
+        }
+        begins
     }
 }
 
@@ -245,6 +308,26 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn each_record_begins_once_however_it_is_cut(
+            lens in prop::collection::vec(0_u16..300, 1..8),
+            cut in 1_usize..50,
+        ) {
+            let record = |len: &u16| {
+                let [high, low] = len.to_be_bytes();
+                [vec![23, 3, 3, high, low], vec![0; usize::from(*len)]].concat()
+            };
+            let bytes: Vec<u8> = lens.iter().flat_map(record).collect();
+            let (mut records, mut rest, mut begun) = (Records::default(), bytes.as_slice(), 0);
+            while !rest.is_empty() {
+                let (part, later) = rest.split_at(records.room().min(cut).min(rest.len()));
+                begun += usize::from(records.take(part));
+                rest = later;
+            }
+            prop_assert_eq!(begun, lens.len());
+            prop_assert_eq!(records.room(), Records::HEADER);
+        }
+
         #[test]
         fn cuts_change_nothing(lens in prop::collection::vec((0_u8..10, 0_u8..40), 1..8),
                                cut in 1_usize..20) {
