@@ -60,13 +60,11 @@ impl Wire {
     /// How much one read may take. The kernel stamps a read with the arrival of its *last* segment,
     /// so the first byte of what matters is read by itself: of a TLS record, of a plain response.
     fn room(&self) -> usize {
-        match &self.records {
-            Some(records) => records.room(),
-            None => {
-                let seen = self.log.lock();
-                if seen.request_end.is_some() && seen.head.is_none() { 1 } else { usize::MAX }
-            }
+        if let Some(records) = &self.records {
+            return records.room();
         }
+        let seen = self.log.lock();
+        if seen.request_end.is_some() && seen.head.is_none() { 1 } else { usize::MAX }
     }
 }
 
