@@ -12,8 +12,10 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::accept::{accept, stopped};
 
 /// Connections of one API at a time; more wait in the kernel's queue.
 const CONNECTIONS_MAX: usize = 256;
@@ -37,7 +39,9 @@ impl HttpServer {
     ) -> std::io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let addr = listener.local_addr()?;
-        Ok(Self { addr, task: tokio::spawn(accept(listener, handler, stop)) })
+        let serving = move |stream, _| serve(stream, Arc::clone(&handler));
+        let task = tokio::spawn(accept(listener, CONNECTIONS_MAX, stopped(stop), serving));
+        Ok(Self { addr, task })
     }
 
     /// `http://127.0.0.1:PORT`.
@@ -49,28 +53,6 @@ impl HttpServer {
     pub(crate) async fn join(self) {
         // A task that panicked has been reported by the runtime already.
         let _ = self.task.await;
-    }
-}
-
-async fn accept(listener: TcpListener, handler: Arc<Handler>, mut stop: watch::Receiver<bool>) {
-    let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            _ = stop.wait_for(|stopped| *stopped) => return,
-            Some(_) = connections.join_next() => {}
-            accepted = async {
-                let permit = Arc::clone(&permits).acquire_owned().await;
-                (permit, listener.accept().await)
-            } => {
-                let (Ok(permit), Ok((stream, _))) = accepted else { continue };
-                let handler = Arc::clone(&handler);
-                connections.spawn(async move {
-                    let _permit = permit;
-                    serve(stream, handler).await;
-                });
-            }
-        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! A small AWS on loopback: Route 53, DNS, Regional endpoints and the ocean between them.
 
+mod accept;
 mod apigateway;
 pub mod atlas;
 mod ca;

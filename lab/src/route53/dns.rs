@@ -12,14 +12,13 @@ use hickory_proto::rr::rdata::opt::{ClientSubnet, EdnsCode, EdnsOption};
 use hickory_proto::rr::{DNSClass, Name as WireName, RData, Record as WireRecord, RecordType};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 
 use super::answer::{Answer, Question, Rcode, Record};
 use super::model::RrType;
 use super::name::Name;
-use super::server::{Ending, Shared, ended};
+use super::server::{Ending, Shared};
 use super::value;
+use crate::accept::{accept, stopped};
 
 /// UDP reply size of a client without EDNS, bytes.
 const PLAIN_UDP_MAX: usize = 512;
@@ -31,7 +30,7 @@ const CONNECTIONS_MAX: usize = 128;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Attempts to find a port that is free on UDP and TCP.
 const BIND_ATTEMPTS: usize = 32;
-/// The wait after a failed receive or accept.
+/// The wait after a failed receive.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Sockets on one address.
@@ -61,7 +60,7 @@ pub(super) async fn serve_udp(socket: UdpSocket, shared: Arc<Shared>, ending: En
     let mut buffer = vec![0; usize::from(u16::MAX)];
     loop {
         let received = tokio::select! {
-            () = ended(ending.clone()) => return,
+            () = stopped(ending.clone()) => return,
             received = socket.recv_from(&mut buffer) => received,
         };
         let Ok((length, client)) = received else {
@@ -78,28 +77,15 @@ pub(super) async fn serve_udp(socket: UdpSocket, shared: Arc<Shared>, ending: En
 
 /// Answers on TCP until the service ends.
 pub(super) async fn serve_tcp(listener: TcpListener, shared: Arc<Shared>, ending: Ending) {
-    let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let mut connections = JoinSet::new();
-    loop {
-        while connections.try_join_next().is_some() {}
-        let Ok(slot) = slots.clone().acquire_owned().await else { break };
-        let accepted = tokio::select! {
-            () = ended(ending.clone()) => break,
-            accepted = listener.accept() => accepted,
-        };
-        let Ok((stream, client)) = accepted else {
-            tokio::time::sleep(PAUSE).await;
-            continue;
-        };
-        let shared = shared.clone();
-        connections.spawn(async move {
+    let serving = move |stream, client: SocketAddr| {
+        let shared = Arc::clone(&shared);
+        async move {
             if let Err(error) = converse(stream, client.ip(), &shared).await {
                 tracing::debug!(%error, "a DNS connection ended early");
             }
-            drop(slot);
-        });
-    }
-    connections.shutdown().await;
+        }
+    };
+    accept(listener, CONNECTIONS_MAX, stopped(ending), serving).await;
 }
 
 async fn converse(mut stream: TcpStream, client: IpAddr, shared: &Shared) -> io::Result<()> {

@@ -153,12 +153,6 @@ impl Shared {
 /// Turns when the service ends.
 pub(crate) type Ending = watch::Receiver<bool>;
 
-/// Waits until the service ends.
-pub(crate) async fn ended(mut ending: Ending) {
-    // An error means that the sender is gone, which is an end too.
-    let _ = ending.wait_for(|ended| *ended).await;
-}
-
 /// A running Route 53 on loopback: API, DNS and health checkers. Dropping it stops it.
 pub struct Route53 {
     shared: Arc<Shared>,

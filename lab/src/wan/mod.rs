@@ -14,9 +14,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
+use crate::accept::{accept, stopped};
 use crate::clock::{Timer, millis, now};
 use crate::random::stream;
 use crate::scenario::WanSpec;
@@ -66,7 +67,9 @@ impl Wan {
         let weather = Arc::new(world.scenario().wan.clone());
         let connections = AtomicU64::new(0);
         let shared = Arc::new(Shared { world, names, timer, weather, connections });
-        Ok(Self { addr, task: tokio::spawn(accept(listener, shared, stop)) })
+        let serving = move |stream, _| Arc::clone(&shared).serve(stream);
+        let task = tokio::spawn(accept(listener, CONNECTIONS_MAX, stopped(stop), serving));
+        Ok(Self { addr, task })
     }
 
     /// Where it listens.
@@ -81,31 +84,13 @@ impl Wan {
     }
 }
 
-async fn accept(listener: TcpListener, shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
-    let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            _ = stop.wait_for(|stopped| *stopped) => return,
-            Some(_) = connections.join_next() => {}
-            accepted = async {
-                let permit = Arc::clone(&permits).acquire_owned().await;
-                (permit, listener.accept().await)
-            } => {
-                let (Ok(permit), Ok((stream, _))) = accepted else { continue };
-                let shared = Arc::clone(&shared);
-                connections.spawn(async move {
-                    let _permit = permit;
-                    if let Err(error) = shared.connection(stream).await {
-                        tracing::debug!(%error, "connection to the WAN ended");
-                    }
-                });
-            }
+impl Shared {
+    async fn serve(self: Arc<Self>, stream: TcpStream) {
+        if let Err(error) = self.connection(stream).await {
+            tracing::debug!(%error, "connection to the WAN ended");
         }
     }
-}
 
-impl Shared {
     async fn connection(&self, mut near: TcpStream) -> io::Result<()> {
         near.set_nodelay(true)?;
         let Some(place) = patient(self.greet(&mut near)).await? else { return Ok(()) };

@@ -17,14 +17,13 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 
 use super::error::{ApiError, Code};
 use super::faults::Fault;
 use super::limits::BODY_MAX;
-use super::server::{Ending, Shared, ended};
+use super::server::{Ending, Shared};
 use super::xml::response;
+use crate::accept::{accept, stopped};
 use route::{Call, route};
 
 /// Connections at once; more wait to be accepted.
@@ -33,8 +32,6 @@ const CONNECTIONS_MAX: usize = 256;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a client may take for a body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
-/// The wait after a failed accept.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// A successful reply.
 pub(super) struct Reply {
@@ -55,26 +52,8 @@ impl Reply {
 
 /// Accepts connections until the service ends.
 pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>, ending: Ending) {
-    let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let mut connections = JoinSet::new();
-    loop {
-        while connections.try_join_next().is_some() {}
-        let Ok(slot) = slots.clone().acquire_owned().await else { break };
-        let accepted = tokio::select! {
-            () = ended(ending.clone()) => break,
-            accepted = listener.accept() => accepted,
-        };
-        let Ok((stream, _)) = accepted else {
-            tokio::time::sleep(ACCEPT_PAUSE).await;
-            continue;
-        };
-        let shared = shared.clone();
-        connections.spawn(async move {
-            connection(stream, shared).await;
-            drop(slot);
-        });
-    }
-    connections.shutdown().await;
+    let serving = move |stream, _| connection(stream, Arc::clone(&shared));
+    accept(listener, CONNECTIONS_MAX, stopped(ending), serving).await;
 }
 
 async fn connection(stream: TcpStream, shared: Arc<Shared>) {

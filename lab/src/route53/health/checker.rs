@@ -18,10 +18,11 @@ use tokio_rustls::TlsConnector;
 
 use super::Outcome;
 use super::config::Config;
+use crate::accept::stopped;
 use crate::route53::answer::Question;
 use crate::route53::model::RrType;
 use crate::route53::name::Name;
-use crate::route53::server::{Ending, Shared, ended};
+use crate::route53::server::{Ending, Shared};
 
 /// How often due checks are looked for.
 const TICK: Duration = Duration::from_millis(20);
@@ -102,7 +103,7 @@ pub(crate) async fn run(shared: Arc<Shared>, tls: Tls, ending: Ending) {
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            () = ended(ending.clone()) => break,
+            () = stopped(ending.clone()) => break,
             _ = ticks.tick() => {}
         }
         while requests.try_join_next().is_some() {}
