@@ -7,13 +7,14 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use crate::apigateway;
 use crate::ca::{Authority, CaError};
 use crate::clock::Timer;
+use crate::cloudwatch::CloudWatch;
 use crate::endpoint::{EndpointError, Endpoints, FaultHandle};
 use crate::http::HttpServer;
 use crate::wan::{NameLookup, Wan};
 use crate::world::World;
-use crate::{apigateway, cloudwatch};
 
 /// Ground that could not be laid.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +42,7 @@ pub struct Ground {
     endpoints: Endpoints,
     wan: Wan,
     apigateway: HttpServer,
+    metrics: CloudWatch,
     cloudwatch: HttpServer,
 }
 
@@ -51,17 +53,19 @@ impl Ground {
         let (stop, stopped) = watch::channel(false);
         let timer = Timer::start().map_err(server("timer"))?;
         let authority = Authority::new(crate::clock::calendar())?;
-        let endpoints = Endpoints::start(&world, &authority, &timer, &stopped)?;
+        let metrics = CloudWatch::new();
+        let endpoints = Endpoints::start(&world, &authority, &timer, &metrics, &stopped)?;
         let wan = Wan::start(Arc::clone(&world), names, timer, stopped.clone())
             .await
             .map_err(server("WAN"))?;
-        let gateway = Arc::new(move |request: &_| apigateway::answer(&world, request));
+        let gateway = Arc::new(move |request: &_| Some(apigateway::answer(&world, request)));
         let apigateway =
             HttpServer::start(gateway, stopped.clone()).await.map_err(server("API Gateway"))?;
-        let cloudwatch = HttpServer::start(Arc::new(cloudwatch::answer), stopped)
-            .await
-            .map_err(server("CloudWatch"))?;
-        Ok(Self { stop, authority, endpoints, wan, apigateway, cloudwatch })
+        let asked = metrics.clone();
+        let cloudwatch = Arc::new(move |request: &_| asked.answer(request));
+        let cloudwatch =
+            HttpServer::start(cloudwatch, stopped).await.map_err(server("CloudWatch"))?;
+        Ok(Self { stop, authority, endpoints, wan, apigateway, metrics, cloudwatch })
     }
 
     /// The authority's certificate as PEM.
@@ -92,6 +96,12 @@ impl Ground {
     #[must_use]
     pub fn cloudwatch_url(&self) -> String {
         self.cloudwatch.url()
+    }
+
+    /// CloudWatch: its faults and counters.
+    #[must_use]
+    pub fn cloudwatch(&self) -> &CloudWatch {
+        &self.metrics
     }
 
     /// The faults of a server: the endpoint in a Region, an edge by its POP's id, a tier by its id.

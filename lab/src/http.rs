@@ -1,15 +1,14 @@
 //! A plain HTTP/1.1 server on loopback for the lab's AWS APIs: bounded, and stopped from outside.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper::{Request, Response};
+use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -22,8 +21,11 @@ const CONNECTIONS_MAX: usize = 256;
 /// How long a connection may stay silent.
 const IDLE: Duration = Duration::from_mins(2);
 
-/// What an API answers.
-pub(crate) type Handler = dyn Fn(&Request<Incoming>) -> Response<Full<Bytes>> + Send + Sync;
+/// Bytes of a request's body; a longer one is refused. Twice what the largest request of an API may hold.
+const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// What an API answers; `None` ends the connection without an answer.
+pub(crate) type Handler = dyn Fn(&Request<Bytes>) -> Option<Response<Full<Bytes>>> + Send + Sync;
 
 /// A running API.
 pub(crate) struct HttpServer {
@@ -58,8 +60,17 @@ impl HttpServer {
 
 async fn serve(stream: TcpStream, handler: Arc<Handler>) {
     let service = service_fn(move |request: Request<Incoming>| {
-        let response = handler(&request);
-        async move { Ok::<_, Infallible>(response) }
+        let handler = Arc::clone(&handler);
+        async move {
+            let (head, body) = request.into_parts();
+            let Ok(body) = Limited::new(body, BODY_BYTES_MAX).collect().await else {
+                let mut refused = Response::new(Full::default());
+                *refused.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
+                return Ok(refused);
+            };
+            let request = Request::from_parts(head, body.to_bytes());
+            handler(&request).ok_or("the connection is to end without an answer")
+        }
     });
     let mut builder = hyper::server::conn::http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(IDLE);

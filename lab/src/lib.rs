@@ -3,11 +3,13 @@
 mod accept;
 mod apigateway;
 pub mod atlas;
+mod bucket;
 mod ca;
 mod clock;
-mod cloudwatch;
+pub mod cloudwatch;
 mod endpoint;
 mod facts;
+mod faults;
 mod ground;
 mod http;
 #[cfg(target_os = "linux")]
@@ -18,12 +20,15 @@ mod resolver;
 pub mod route53;
 mod run;
 pub mod scenario;
+mod scope;
 mod wan;
 pub mod world;
 
 pub use ca::{Authority, CaError};
+pub use cloudwatch::CloudWatch;
 pub use endpoint::{EndpointError, Endpoints, FaultHandle};
 pub use facts::{AliasFacts, EndpointFacts, Facts, TargetFacts, VantageFacts};
+pub use faults::FaultQueue;
 pub use ground::{Ground, GroundError};
 pub use resolver::Resolver;
 pub use run::{Lab, LabError, LabOptions};

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::cloudwatch::CloudWatch;
 use crate::endpoint::FaultHandle;
 use crate::facts::{Facts, Wiring, endpoint_facts, nearside_toml, target_facts, vantage_facts};
 use crate::ground::{Ground, GroundError};
@@ -83,11 +84,13 @@ impl Lab {
         let world = Arc::new(World::generate(&options.scenario, options.seed)?);
         let settings = Options { seed: options.seed, ..settings };
         let internet: Arc<dyn Internet> = Arc::<World>::clone(&world);
-        let route53 = Route53::start(settings, internet).await?;
+        let mut route53 = Route53::start(settings, internet).await?;
         let zone_id = route53.create_zone(&world.scenario().zone).map_err(LabError::Zone)?;
         let filled = route53.change(&zone_id, &initial_records(&world)?).map_err(LabError::Zone)?;
         let names = Arc::new(Resolver::new(route53.dns_addr()));
         let ground = Ground::start(Arc::clone(&world), names).await?;
+        let metrics = ground.cloudwatch().clone();
+        route53.follow_alarms(move || metrics.streams());
         let facts = write_files(&options.dir, &world, &ground, &route53, zone_id)?;
         in_sync(&route53, &filled.id).await?;
         Ok(Self { world, ground, route53, facts })
@@ -109,6 +112,12 @@ impl Lab {
     #[must_use]
     pub fn route53(&self) -> &Route53 {
         &self.route53
+    }
+
+    /// CloudWatch: its faults and counters.
+    #[must_use]
+    pub fn cloudwatch(&self) -> &CloudWatch {
+        self.ground.cloudwatch()
     }
 
     /// The faults of a server: the endpoint in a Region, an edge by its POP's id, a tier by its id.

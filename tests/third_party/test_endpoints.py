@@ -165,11 +165,3 @@ def test_api_gateway_tells_its_domains_in_both_forms(lab, client):
     with pytest.raises(ClientError) as refused:
         client("apigateway").get_domain_name(domainName="none.test")
     assert refused.value.response["Error"]["Code"] == "NotFoundException"
-
-
-def test_cloudwatch_says_that_it_is_not_built(client):
-    with pytest.raises(ClientError) as refused:
-        client("cloudwatch").put_metric_data(
-            Namespace="Nearside", MetricData=[{"MetricName": "cost", "Value": 1.0}]
-        )
-    assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 501

@@ -5,12 +5,13 @@
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
 
 use crate::route53::regions::CLOUDFRONT_ZONE;
 use crate::scenario::EndpointKind;
+use crate::scope::{self, ScopeError};
 use crate::world::{Behavior, Distribution, Endpoint, World};
 
 /// When everything was made: 2026-01-01T00:00:00Z, as v1 (seconds) and v2 (ISO 8601) write it.
@@ -64,26 +65,18 @@ fn route<B>(world: &World, request: &Request<B>) -> Result<Value, Refusal> {
     }
 }
 
-/// The third part of `Credential=KEY/DATE/REGION/SERVICE/aws4_request`.
+/// The Region that the request is signed for.
 fn region_of(headers: &HeaderMap) -> Result<String, Refusal> {
-    let missing = || Refusal {
-        status: StatusCode::FORBIDDEN,
-        kind: "MissingAuthenticationTokenException",
-        message: "Missing Authentication Token".to_owned(),
-    };
-    let header = headers.get(AUTHORIZATION).and_then(|v| v.to_str().ok()).ok_or_else(missing)?;
-    let (_, scope) = header.split_once("Credential=").ok_or_else(missing)?;
-    let scope = scope.split([',', ' ']).next().unwrap_or_default();
-    match scope.split('/').collect::<Vec<_>>().as_slice() {
-        [_, _, region, "apigateway", "aws4_request"] => Ok((*region).to_owned()),
-        _ => Err(Refusal {
-            status: StatusCode::FORBIDDEN,
-            kind: "InvalidSignatureException",
-            message: format!(
-                "Credential should be scoped to correct service: 'apigateway'. ({scope})"
-            ),
-        }),
-    }
+    let refuse = |kind, message| Refusal { status: StatusCode::FORBIDDEN, kind, message };
+    scope::region(headers, "apigateway").map_err(|error| match error {
+        ScopeError::Missing => {
+            refuse("MissingAuthenticationTokenException", "Missing Authentication Token".to_owned())
+        }
+        ScopeError::Other(scope) => refuse(
+            "InvalidSignatureException",
+            format!("Credential should be scoped to correct service: 'apigateway'. ({scope})"),
+        ),
+    })
 }
 
 /// The custom domains of a Region, by name: the endpoint's own and, where it is regional, the service's.

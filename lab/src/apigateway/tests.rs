@@ -1,5 +1,7 @@
 //! The control plane as its clients read it: lists, pages, refusals, and the shapes of botocore.
 
+use hyper::header::AUTHORIZATION;
+
 use super::*;
 use crate::scenario::Scenario;
 use http_body_util::BodyExt;

@@ -23,6 +23,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::ca::{Authority, CaError};
 use crate::clock::Timer;
+use crate::cloudwatch::CloudWatch;
 use crate::scenario::{Faults, ScenarioError, check_faults};
 use crate::world::World;
 use asked::Answers;
@@ -107,9 +108,10 @@ impl Endpoints {
         world: &Arc<World>,
         authority: &Authority,
         timer: &Timer,
+        metrics: &CloudWatch,
         stop: &watch::Receiver<bool>,
     ) -> Result<Self, EndpointError> {
-        let sites = sites(world, timer);
+        let sites = sites(world, timer, metrics);
         let addresses: Vec<Ipv4Addr> = sites.iter().map(|site| site.ipv4).collect();
         let (port, listeners) = bind_all(&addresses)?;
         let mut handles = Vec::new();
@@ -152,12 +154,12 @@ impl Endpoints {
 }
 
 /// The endpoints first, then edges and tiers.
-fn sites(world: &Arc<World>, timer: &Timer) -> Vec<Site> {
+fn sites(world: &Arc<World>, timer: &Timer, metrics: &CloudWatch) -> Vec<Site> {
     let mut sites = Vec::new();
     let mut origin = None;
     for endpoint in world.endpoints() {
         let (faults, seen) = watch::channel(endpoint.faults.clone());
-        let responder = Arc::new(Responder::new(world, endpoint, timer.clone()));
+        let responder = Arc::new(Responder::new(world, endpoint, timer.clone(), metrics.clone()));
         if world.app().is_some_and(|app| app.api_region == endpoint.region) {
             origin = Some(edge::Origin { api: Arc::clone(&responder), faults: seen });
         }

@@ -2,7 +2,9 @@
 //!
 //! `/` and `/ping` take a drawn service time, `/health` none. No sockets here.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -13,7 +15,8 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::json;
 
 use super::asked::{Answered, Answers, Asked, json_response};
-use crate::clock::{Timer, millis, now};
+use crate::clock::{Timer, calendar, millis, now};
+use crate::cloudwatch::{CloudWatch, Served};
 use crate::random::{alphanumeric, hexadecimal, stream};
 use crate::scenario::{EndpointKind, Faults};
 use crate::world::{Endpoint, World, service_ms};
@@ -22,11 +25,35 @@ use crate::world::{Endpoint, World, service_ms};
 pub(super) struct Responder {
     region: String,
     kind: EndpointKind,
+    api_id: String,
     hosts: [String; 2],
     slow_ms: f64,
     sigma: f64,
     rng: Mutex<ChaCha8Rng>,
     timer: Timer,
+    metrics: CloudWatch,
+    /// Requests in the function.
+    inside: AtomicU32,
+}
+
+/// One request in the function. Given up requests leave it too.
+struct Inside<'a> {
+    counter: &'a AtomicU32,
+    /// Those inside when it came, itself too.
+    count: u32,
+}
+
+impl<'a> Inside<'a> {
+    fn enter(counter: &'a AtomicU32) -> Self {
+        let count = counter.fetch_add(1, Ordering::Relaxed) + 1;
+        Self { counter, count }
+    }
+}
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        self.counter.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// What one request draws.
@@ -37,22 +64,50 @@ struct Draw {
 }
 
 impl Responder {
-    pub(super) fn new(world: &World, endpoint: &Endpoint, timer: Timer) -> Self {
+    pub(super) fn new(
+        world: &World,
+        endpoint: &Endpoint,
+        timer: Timer,
+        metrics: CloudWatch,
+    ) -> Self {
         let index = world.atlas().index_of(&endpoint.region).unwrap_or_default() as u64;
         Self {
             region: endpoint.region.clone(),
             kind: endpoint.kind,
+            api_id: endpoint.api_id.clone(),
             hosts: [world.scenario().name.clone(), endpoint.health_name.clone()],
             slow_ms: endpoint.slow_ms,
             sigma: world.scenario().service.sigma,
             rng: Mutex::new(stream(world.seed(), "service", index)),
             timer,
+            metrics,
+            inside: AtomicU32::new(0),
         }
     }
 
     /// The answer to a request that an edge forwards: its name has been judged there.
     pub(super) async fn serve(&self, asked: &Asked, faults: &Faults) -> Response<Full<Bytes>> {
-        let arrived = now();
+        let (arrived, at_s) = (now(), calendar().as_second());
+        let routed = asked.reads() && matches!(asked.path.as_str(), "/" | "/ping" | "/health");
+        let inside = routed.then(|| Inside::enter(&self.inside));
+        let response = self.respond(asked, faults, arrived).await;
+        self.metrics.note(Served {
+            region: self.region.clone(),
+            http_api: (self.kind == EndpointKind::Http).then(|| self.api_id.clone()),
+            at_s,
+            status: response.status().as_u16(),
+            latency_ms: arrived.elapsed().as_secs_f64() * 1_000.0,
+            concurrent: inside.map(|inside| inside.count),
+        });
+        response
+    }
+
+    async fn respond(
+        &self,
+        asked: &Asked,
+        faults: &Faults,
+        arrived: Instant,
+    ) -> Response<Full<Bytes>> {
         let draw = self.draw(faults);
         if draw.fails {
             let status =

@@ -1,4 +1,4 @@
-//! The limits of Route 53, in one place, and its token buckets. No clock: callers pass `now`.
+//! The limits of Route 53, in one place, and the buckets that hold a client to them. No clock: callers pass `now`.
 //!
 //! Sources: "Quotas" and "Throttling API requests" of the Route 53 developer guide.
 
@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::operation::Operation;
+use crate::bucket::Bucket;
+pub use crate::bucket::Rate;
 
 /// `ResourceRecord` elements of one request; aliases count, UPSERT counts twice.
 pub const ELEMENTS_MAX: usize = 1_000;
@@ -35,21 +37,6 @@ pub const PAGE: usize = 100;
 pub const TAGS_MAX: usize = 50;
 /// Bytes of a request body. Above what 1,000 elements of 4,000 characters can need.
 pub const BODY_MAX: usize = 8 * 1024 * 1024;
-
-/// A token bucket's measures.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Rate {
-    /// Tokens when full.
-    pub burst: f64,
-    /// Tokens gained in a second.
-    pub refill_per_s: f64,
-}
-
-impl Rate {
-    const fn new(burst: f64, refill_per_s: f64) -> Self {
-        Self { burst, refill_per_s }
-    }
-}
 
 /// The account's bucket, shared by all actions.
 pub const ACCOUNT_RATE: Rate = Rate::new(50.0, 10.0);
@@ -83,26 +70,6 @@ impl Default for Throttling {
     }
 }
 
-#[derive(Debug, Clone)]
-struct Bucket {
-    tokens: f64,
-    at: Duration,
-    rate: Rate,
-}
-
-impl Bucket {
-    fn full(rate: Rate, scale: f64, now: Duration) -> Self {
-        let rate = Rate::new(rate.burst * scale, rate.refill_per_s * scale);
-        Self { tokens: rate.burst, at: now, rate }
-    }
-
-    fn fill(&mut self, now: Duration) {
-        let passed = now.saturating_sub(self.at).as_secs_f64();
-        self.tokens = (self.tokens + passed * self.rate.refill_per_s).min(self.rate.burst);
-        self.at = now;
-    }
-}
-
 /// The buckets of the account and of each action.
 #[derive(Debug, Clone)]
 pub struct Buckets {
@@ -130,11 +97,11 @@ impl Buckets {
             .or_insert_with(|| Bucket::full(action_rate(operation), scale, now));
         account.fill(now);
         action.fill(now);
-        if account.tokens < 1.0 || action.tokens < 1.0 {
+        if !account.holds(1.0) || !action.holds(1.0) {
             return false;
         }
-        account.tokens -= 1.0;
-        action.tokens -= 1.0;
+        account.take(1.0);
+        action.take(1.0);
         true
     }
 
@@ -145,10 +112,10 @@ impl Buckets {
         bucket.fill(now);
         let wanted = count as f64;
         // A batch larger than the bucket must be possible: it waits for a full one.
-        if bucket.tokens < wanted.min(bucket.rate.burst) {
+        if !bucket.holds(wanted.min(bucket.burst())) {
             return false;
         }
-        bucket.tokens -= wanted;
+        bucket.take(wanted);
         true
     }
 }

@@ -1,6 +1,7 @@
 //! The lab's Route 53 as one running thing: what API, DNS and health checkers share, how it
 //! starts and how it ends. The only place that reads a clock.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -21,6 +22,9 @@ use super::limits::Throttling;
 use super::model::{ChangeBatch, RecordSet};
 use super::state::{ChangeInfo, Settings, State};
 use super::{Internet, api, dns};
+
+/// How often the data behind alarms are looked at.
+const ALARM_TICK: Duration = Duration::from_millis(250);
 
 /// How the lab's Route 53 behaves.
 #[derive(Debug, Clone)]
@@ -240,6 +244,40 @@ impl Route53 {
     /// Sets the state of the data behind a CloudWatch alarm.
     pub fn set_alarm_state(&self, region: &str, name: &str, alarm: AlarmState) {
         self.shared.with(|state, now| state.checks_mut().set_alarm(region, name, alarm, now));
+    }
+
+    /// Lets the checks on metrics follow what `streams` says of each alarm's data: Region, name and
+    /// state. An alarm that is gone has insufficient data.
+    pub(crate) fn follow_alarms(
+        &mut self,
+        streams: impl Fn() -> Vec<(String, String, AlarmState)> + Send + Sync + 'static,
+    ) {
+        let (shared, ending) = (self.shared.clone(), self.end.subscribe());
+        self.tasks.spawn(async move {
+            let mut known: BTreeSet<(String, String)> = BTreeSet::new();
+            let mut ticks = tokio::time::interval(ALARM_TICK);
+            ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            loop {
+                tokio::select! {
+                    () = ended(ending.clone()) => return,
+                    _ = ticks.tick() => {}
+                }
+                let found = streams();
+                let now_known =
+                    found.iter().map(|(region, name, _)| (region.clone(), name.clone()));
+                let now_known: BTreeSet<_> = now_known.collect();
+                shared.with(|state, now| {
+                    for (region, name) in known.difference(&now_known) {
+                        let gone = AlarmState::InsufficientData;
+                        state.checks_mut().set_alarm(region, name, gone, now);
+                    }
+                    for (region, name, alarm) in found {
+                        state.checks_mut().set_alarm(&region, &name, alarm, now);
+                    }
+                });
+                known = now_known;
+            }
+        });
     }
 
     /// Stops it and waits until its tasks have ended.
