@@ -22,6 +22,7 @@ use super::limits::Throttling;
 use super::model::{ChangeBatch, RecordSet};
 use super::state::{ChangeInfo, Settings, State};
 use super::{Internet, api, dns};
+use crate::accept::stopped;
 
 /// How often the data behind alarms are looked at.
 const ALARM_TICK: Duration = Duration::from_millis(250);
@@ -259,7 +260,7 @@ impl Route53 {
             ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             loop {
                 tokio::select! {
-                    () = ended(ending.clone()) => return,
+                    () = stopped(ending.clone()) => return,
                     _ = ticks.tick() => {}
                 }
                 let found = streams();
