@@ -16,5 +16,6 @@ pub mod place;
 pub mod sample;
 pub mod schedule;
 pub mod store;
+mod timer;
 pub mod url;
 pub mod window;

@@ -1,67 +1,32 @@
 //! What `/metrics` shows: the newest sample of each series with the names of `blackbox_exporter`,
-//! and classic histograms of all samples. Text only: native histograms exist in Prometheus'
-//! protobuf form alone, which is not spoken here. It keeps counts; it reads no clock.
+//! and histograms of all samples, classic and native. It keeps counts; it reads no clock.
 
+mod family;
+mod protobuf;
 mod serve;
+mod text;
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::sample::{Phase, Sample, Series};
+use family::{Counts, Family, Kind, Metric, Value};
 
 pub use serve::serve;
+pub use text::escape_label;
 
-/// Upper bounds of the buckets, in microseconds and as Prometheus writes them in seconds.
-const BUCKETS: [(u64, &str); 15] = [
-    (1_000, "0.001"),
-    (2_500, "0.0025"),
-    (5_000, "0.005"),
-    (10_000, "0.01"),
-    (25_000, "0.025"),
-    (50_000, "0.05"),
-    (100_000, "0.1"),
-    (200_000, "0.2"),
-    (300_000, "0.3"),
-    (500_000, "0.5"),
-    (1_000_000, "1"),
-    (2_500_000, "2.5"),
-    (5_000_000, "5"),
-    (10_000_000, "10"),
-    (30_000_000, "30"),
-];
 /// Most series that are shown; what comes after is counted in `nearside_probe_series_dropped`.
 const SERIES_MAX: usize = 20_000;
 
 #[derive(Debug, Clone, Default)]
-struct Classic {
-    counts: [u64; BUCKETS.len()],
-    total: u64,
-    sum_us: u64,
-}
-
-impl Classic {
-    fn record(&mut self, us: u64) {
-        self.total += 1;
-        self.sum_us = self.sum_us.saturating_add(us);
-        let within = BUCKETS.iter().position(|(bound, _)| us <= *bound);
-        if let Some(count) = within.and_then(|index| self.counts.get_mut(index)) {
-            *count += 1;
-        }
-    }
-}
-
-#[derive(Debug, Clone, Default)]
 struct Row {
-    /// `vantage="..",target="..",..`, escaped.
-    labels: String,
     last: Option<Sample>,
     outcomes: BTreeMap<&'static str, u64>,
     missed: u64,
     redirects: u64,
-    response: Classic,
-    phases: BTreeMap<Phase, Classic>,
+    response: Counts,
+    phases: BTreeMap<Phase, Counts>,
 }
 
 #[derive(Debug, Default)]
@@ -75,23 +40,6 @@ struct Rows {
 pub struct Metrics {
     rows: Mutex<Rows>,
     failing: AtomicBool,
-}
-
-/// Escapes a label's value: backslash, quote and line feed, as the text format asks; other
-/// control characters are replaced, because no consumer wants them.
-#[must_use]
-pub fn escape_label(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\\' => safe.push_str("\\\\"),
-            '"' => safe.push_str("\\\""),
-            '\n' => safe.push_str("\\n"),
-            c if c.is_control() => safe.push('\u{fffd}'),
-            c => safe.push(c),
-        }
-    }
-    safe
 }
 
 impl Metrics {
@@ -112,17 +60,7 @@ impl Metrics {
             rows.dropped += 1;
             return;
         }
-        let row = rows.rows.entry(key).or_default();
-        if row.labels.is_empty() {
-            row.labels = format!(
-                "vantage=\"{}\",target=\"{}\",connection=\"{}\",step=\"{}\"",
-                escape_label(&series.vantage),
-                escape_label(&series.target),
-                series.connection,
-                escape_label(step)
-            );
-        }
-        change(row);
+        change(rows.rows.entry(key).or_default());
     }
 
     /// Counts one sample of a series; `step` names the step of a journey, and is else empty.
@@ -159,112 +97,132 @@ impl Metrics {
         !self.failing.load(Ordering::Relaxed)
     }
 
-    /// Everything, in the text format 0.0.4.
+    /// Everything, in the text format 0.0.4; its histograms are classic.
     #[must_use]
     pub fn render(&self) -> String {
-        let rows = self.lock();
-        let mut out = String::new();
-        newest(&mut out, &rows);
-        counters(&mut out, &rows);
-        histograms(&mut out, &rows);
-        out
+        text::render(&families(&self.lock()))
+    }
+
+    /// Everything, as delimited protobuf; its histograms are classic and native.
+    #[must_use]
+    pub fn render_protobuf(&self) -> Vec<u8> {
+        protobuf::render(&families(&self.lock()))
     }
 }
 
-// Writing to a String cannot fail, so the result of `writeln!` is dropped below.
+/// A row's labels, in the order they are written.
+type Labels<'a> = Vec<(&'static str, &'a str)>;
 
-fn head(out: &mut String, name: &str, kind: &str, help: &str) {
-    let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}");
+fn labels((series, step): &(Series, String)) -> Labels<'_> {
+    vec![
+        ("vantage", series.vantage.as_str()),
+        ("target", series.target.as_str()),
+        ("connection", series.connection.as_str()),
+        ("step", step.as_str()),
+    ]
 }
 
-fn seconds(us: u64) -> String {
-    format!("{}.{:06}", us / 1_000_000, us % 1_000_000)
+fn labelled<'a>(labels: &Labels<'a>, name: &'static str, value: &'a str) -> Labels<'a> {
+    let mut all = labels.clone();
+    all.push((name, value));
+    all
 }
 
-fn newest(out: &mut String, rows: &Rows) {
-    let seen = || rows.rows.values().filter_map(|row| Some((&row.labels, row.last.as_ref()?)));
-    head(out, "probe_success", "gauge", "Whether the newest sample succeeded");
-    for (labels, sample) in seen() {
-        let _ = writeln!(out, "probe_success{{{labels}}} {}", u8::from(sample.outcome.is_ok()));
-    }
-    head(out, "probe_duration_seconds", "gauge", "From sent to the end of the newest sample");
-    for (labels, sample) in seen() {
-        let _ = writeln!(out, "probe_duration_seconds{{{labels}}} {}", seconds(sample.total_us));
-    }
-    let help = "The phases of the newest sample; an absent phase is absent";
-    head(out, "probe_http_duration_seconds", "gauge", help);
-    for (labels, sample) in seen() {
-        for phase in Phase::ALL {
-            if let Some(us) = sample.phases.get(phase) {
-                let name = phase.as_str();
-                let _ = writeln!(
-                    out,
-                    "probe_http_duration_seconds{{{labels},phase=\"{name}\"}} {}",
-                    seconds(us)
-                );
-            }
-        }
-    }
-    head(out, "probe_http_status_code", "gauge", "The status of the newest response");
-    for (labels, sample) in seen() {
-        let status = sample.outcome.status().unwrap_or(0);
-        let _ = writeln!(out, "probe_http_status_code{{{labels}}} {status}");
-    }
+fn families(rows: &Rows) -> Vec<Family<'_>> {
+    let mut all = newest(rows);
+    all.extend(counters(rows));
+    all.extend(histograms(rows));
+    all
 }
 
-/// Name, help, and where the count stands.
-type Total = (&'static str, &'static str, fn(&Row) -> u64);
-
-fn counters(out: &mut String, rows: &Rows) {
-    head(out, "nearside_probe_samples_total", "counter", "Samples, by how they ended");
-    for row in rows.rows.values() {
-        for (kind, count) in &row.outcomes {
-            let labels = &row.labels;
-            let _ = writeln!(
-                out,
-                "nearside_probe_samples_total{{{labels},outcome=\"{kind}\"}} {count}"
-            );
-        }
+/// Of the newest samples, by the names of `blackbox_exporter`.
+fn newest(rows: &Rows) -> Vec<Family<'_>> {
+    let gauge = |name, help, of: fn(&Sample) -> Value<'static>| {
+        let seen = rows.rows.iter().filter_map(|(key, row)| Some((key, row.last.as_ref()?)));
+        let metrics = seen.map(|(key, sample)| Metric { labels: labels(key), value: of(sample) });
+        Family { name, help, kind: Kind::Gauge, metrics: metrics.collect() }
+    };
+    let mut phases = Vec::new();
+    for (key, row) in &rows.rows {
+        let found = row.last.iter().flat_map(|sample| {
+            Phase::ALL.into_iter().filter_map(|phase| Some((phase, sample.phases.get(phase)?)))
+        });
+        phases.extend(found.map(|(phase, us)| Metric {
+            labels: labelled(&labels(key), "phase", phase.as_str()),
+            value: Value::Micros(us),
+        }));
     }
-    let totals: [Total; 2] = [
-        ("nearside_probe_missed_total", "Slots that could not start", |row| row.missed),
-        ("nearside_probe_redirects_total", "Redirects, which are not followed", |r| r.redirects),
-    ];
-    for (name, help, of) in totals {
-        head(out, name, "counter", help);
-        for row in rows.rows.values() {
-            let _ = writeln!(out, "{name}{{{}}} {}", row.labels, of(row));
-        }
-    }
-    let name = "nearside_probe_series_dropped_total";
-    head(out, name, "counter", "Samples of series beyond the bound, which are not shown");
-    let _ = writeln!(out, "{name} {}", rows.dropped);
+    vec![
+        gauge("probe_success", "Whether the newest sample succeeded", |sample| {
+            Value::Count(u64::from(sample.outcome.is_ok()))
+        }),
+        gauge("probe_duration_seconds", "From sent to the end of the newest sample", |sample| {
+            Value::Micros(sample.total_us)
+        }),
+        Family {
+            name: "probe_http_duration_seconds",
+            help: "The phases of the newest sample; an absent phase is absent",
+            kind: Kind::Gauge,
+            metrics: phases,
+        },
+        gauge("probe_http_status_code", "The status of the newest response", |sample| {
+            Value::Count(u64::from(sample.outcome.status().unwrap_or(0)))
+        }),
+    ]
 }
 
-fn histograms(out: &mut String, rows: &Rows) {
-    let name = "nearside_probe_response_seconds";
-    head(out, name, "histogram", "From due to the end, of successes");
-    for row in rows.rows.values().filter(|row| row.response.total > 0) {
-        classic(out, name, &row.labels, &row.response);
-    }
-    let name = "nearside_probe_phase_seconds";
-    head(out, name, "histogram", "The phases of successes");
-    for row in rows.rows.values() {
-        for (phase, found) in &row.phases {
-            classic(out, name, &format!("{},phase=\"{}\"", row.labels, phase.as_str()), found);
-        }
-    }
+fn counters(rows: &Rows) -> Vec<Family<'_>> {
+    let outcomes = rows.rows.iter().flat_map(|(key, row)| {
+        row.outcomes.iter().map(move |(kind, count)| Metric {
+            labels: labelled(&labels(key), "outcome", kind),
+            value: Value::Count(*count),
+        })
+    });
+    let total = |name, help, of: fn(&Row) -> u64| {
+        let each = rows.rows.iter();
+        let metrics =
+            each.map(|(key, row)| Metric { labels: labels(key), value: Value::Count(of(row)) });
+        Family { name, help, kind: Kind::Counter, metrics: metrics.collect() }
+    };
+    vec![
+        Family {
+            name: "nearside_probe_samples_total",
+            help: "Samples, by how they ended",
+            kind: Kind::Counter,
+            metrics: outcomes.collect(),
+        },
+        total("nearside_probe_missed_total", "Slots that could not start", |row| row.missed),
+        total("nearside_probe_redirects_total", "Redirects, which are not followed", |row| {
+            row.redirects
+        }),
+        Family {
+            name: "nearside_probe_series_dropped_total",
+            help: "Samples of series beyond the bound, which are not shown",
+            kind: Kind::Counter,
+            metrics: vec![Metric { labels: Vec::new(), value: Value::Count(rows.dropped) }],
+        },
+    ]
 }
 
-fn classic(out: &mut String, name: &str, labels: &str, found: &Classic) {
-    let mut below = 0;
-    for ((_, bound), count) in BUCKETS.iter().zip(found.counts) {
-        below += count;
-        let _ = writeln!(out, "{name}_bucket{{{labels},le=\"{bound}\"}} {below}");
-    }
-    let _ = writeln!(out, "{name}_bucket{{{labels},le=\"+Inf\"}} {}", found.total);
-    let _ = writeln!(out, "{name}_sum{{{labels}}} {}", seconds(found.sum_us));
-    let _ = writeln!(out, "{name}_count{{{labels}}} {}", found.total);
+fn histograms(rows: &Rows) -> Vec<Family<'_>> {
+    let counted = rows.rows.iter().filter(|(_, row)| row.response.total > 0);
+    let responses = counted
+        .map(|(key, row)| Metric { labels: labels(key), value: Value::Counts(&row.response) });
+    let phases = rows.rows.iter().flat_map(|(key, row)| {
+        row.phases.iter().map(move |(phase, counts)| Metric {
+            labels: labelled(&labels(key), "phase", phase.as_str()),
+            value: Value::Counts(counts),
+        })
+    });
+    let histogram = |name, help, metrics| Family { name, help, kind: Kind::Histogram, metrics };
+    vec![
+        histogram(
+            "nearside_probe_response_seconds",
+            "From due to the end, of successes",
+            responses.collect(),
+        ),
+        histogram("nearside_probe_phase_seconds", "The phases of successes", phases.collect()),
+    ]
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use probe::once;
 use probe::sample::Connection;
 use probe::store::{Grid, Store};
 use support::{Ca, SERVICE, good};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 fn config(ca: &Ca, endpoints: &[(&str, std::net::SocketAddr)], more: &str) -> Config {
     use std::fmt::Write;
@@ -85,6 +85,41 @@ async fn a_run_fills_the_store() {
         sampled += u64::from(matches!(event, Event::Sampled { .. }));
     }
     assert_eq!(sampled + summary.events_dropped, summary.samples);
+}
+
+/// Of each slot there is a sample, whatever the servers do; all of them fail.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bad_servers_lose_no_sample() {
+    let ca = Ca::new();
+    let silent = support::plain(|mut stream| async move {
+        let mut sink = Vec::new();
+        let _ = stream.read_to_end(&mut sink).await;
+    });
+    let resets = support::plain(|stream| async move { support::reset(stream) });
+    let nonsense = support::plain(|mut stream| async move {
+        let _ = stream.write_all(b"nonsense").await;
+    });
+    let another = good(ca.server("other.example.test", (2020, 4000)));
+    let (silent, resets) = (silent.await, resets.await);
+    let ends = [
+        ("silent", silent),
+        ("resets", resets),
+        ("nonsense", nonsense.await),
+        ("a", another.await),
+    ];
+    let more = "interval = '100ms'\ninterval_warm = '100ms'\ntimeout = '300ms'\n\
+                connections = ['cold', 'resumed', 'warm']";
+    let config = config(&ca, &ends, more);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("nearside.sqlite");
+    let store = Store::open(&path).unwrap();
+    let options = Options { until: Some(Duration::from_secs(1)), ..Options::default() };
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let summary = agent::run(&config, store, options, clock, std::future::pending()).await.unwrap();
+    // Twelve series with ten slots each.
+    assert_eq!((summary.samples, summary.failures, summary.missed), (120, 120, 0), "{summary:?}");
+    let merged = Store::open_existing(&path).unwrap().merged(i64::MIN, i64::MAX).unwrap();
+    assert_eq!(merged.iter().map(|row| row.attempts).sum::<u64>(), 120);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

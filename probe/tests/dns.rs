@@ -2,37 +2,25 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may end with a panic")]
 
+#[path = "support/dns.rs"]
+mod server_of;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use hickory_proto::op::{Edns, Message, MessageType};
+use hickory_proto::rr::rdata::TXT;
 use hickory_proto::rr::rdata::opt::{ClientSubnet, EdnsCode, EdnsOption};
-use hickory_proto::rr::rdata::{A, TXT};
 use hickory_proto::rr::{Name, RData, Record};
 use probe::dns::{Client, DnsError, RecordType, ResponseCode, SystemResolver};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, UdpSocket};
-
-/// What the server's replies to one packet are.
-type Replies = fn(&Message) -> Vec<Vec<u8>>;
-
-fn reply(question: &Message) -> Message {
-    let mut reply = Message::response(question.metadata.id, question.metadata.op_code);
-    reply.metadata.message_type = MessageType::Response;
-    reply.metadata.authoritative = true;
-    reply.add_queries(question.queries.clone());
-    reply
-}
+use server_of::{Replies, address, bytes, reply};
 
 fn full(question: &Message) -> Message {
-    let mut reply = reply(question);
+    let mut reply = address(question, Ipv4Addr::new(192, 0, 2, 7));
     let query = question.queries[0].clone();
-    let data = match query.query_type {
-        RecordType::A => RData::A(A(Ipv4Addr::new(192, 0, 2, 7))),
-        _ => RData::TXT(TXT::new(vec!["v=1 ".to_owned(), "label=eu-west-1".to_owned()])),
-    };
-    if query.query_type != RecordType::AAAA {
-        reply.add_answer(Record::from_rdata(query.name, 60, data));
+    if query.query_type == RecordType::TXT {
+        let texts = vec!["v=1 ".to_owned(), "label=eu-west-1".to_owned()];
+        reply.add_answer(Record::from_rdata(query.name, 60, RData::TXT(TXT::new(texts))));
     }
     let asked = question.edns.as_ref().and_then(|edns| edns.option(EdnsCode::Subnet));
     if let Some(EdnsOption::Subnet(subnet)) = asked {
@@ -44,40 +32,9 @@ fn full(question: &Message) -> Message {
     reply
 }
 
-fn bytes(message: &Message) -> Vec<u8> {
-    message.to_vec().unwrap()
-}
-
-/// A server on UDP and TCP at one address; over TCP it always answers in full.
+/// Over TCP it always answers in full.
 async fn server(replies: Replies) -> SocketAddr {
-    // A port that is free on one protocol may be taken on the other.
-    let (udp, tcp) = loop {
-        let udp = UdpSocket::bind(("127.0.0.1", 0)).await.unwrap();
-        if let Ok(tcp) = TcpListener::bind(udp.local_addr().unwrap()).await {
-            break (udp, tcp);
-        }
-    };
-    let at = udp.local_addr().unwrap();
-    tokio::spawn(async move {
-        let mut buffer = [0_u8; 2_048];
-        while let Ok((len, from)) = udp.recv_from(&mut buffer).await {
-            let question = Message::from_vec(&buffer[..len]).unwrap();
-            for reply in replies(&question) {
-                udp.send_to(&reply, from).await.unwrap();
-            }
-        }
-    });
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = tcp.accept().await {
-            let len = stream.read_u16().await.unwrap();
-            let mut question = vec![0_u8; usize::from(len)];
-            stream.read_exact(&mut question).await.unwrap();
-            let reply = bytes(&full(&Message::from_vec(&question).unwrap()));
-            stream.write_u16(u16::try_from(reply.len()).unwrap()).await.unwrap();
-            stream.write_all(&reply).await.unwrap();
-        }
-    });
-    at
+    server_of::server(replies, |question| vec![bytes(&full(question))]).await
 }
 
 fn client(server: SocketAddr) -> Client {

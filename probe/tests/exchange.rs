@@ -5,12 +5,16 @@
 mod support;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use probe::clock::{Clock, SystemClock};
-use probe::exchange::{Due, Request};
+use probe::dns::SystemResolver;
+use probe::exchange::{Due, Exchange, Request};
 use probe::sample::{Connection, HttpVersion, Outcome, Sample, TlsVersion};
-use support::{Ca, SERVICE, exchange, good, measure, now, plain, read_head, reset, socks};
+use support::{
+    Ca, SERVICE, exchange, good, measure, now, plain, plain_at, read_head, reset, socks,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const VALID: (i32, i32) = (2020, 4000);
@@ -106,6 +110,43 @@ async fn resumed_resumes_and_warm_keeps_its_connection() {
             assert_eq!((warm.phases.connect_us, warm.phases.tls_us), (None, None));
             assert_service(&warm);
         }
+    }
+}
+
+#[tokio::test]
+async fn tls_1_2_has_the_same_phases_and_connections() {
+    let ca = Ca::new();
+    let config = ca.server_speaking(&[&rustls::version::TLS12], "api.example.test", VALID);
+    let at = good(config).await;
+    let exchange = exchange(&ca);
+    for connection in Connection::ALL {
+        for _ in 0..3 {
+            let wanted = Request { connection, key: connection.to_string(), ..request(at) };
+            let sample = measure(&exchange, &wanted).await;
+            assert_eq!(sample.outcome, Outcome::Ok { status: 200 }, "{connection}");
+            assert_eq!(sample.tls_version, Some(TlsVersion::Tls12));
+            assert_eq!(sample.resumed, connection == Connection::Resumed);
+            assert_eq!(sample.phases.tls_us.is_some(), connection != Connection::Warm);
+            assert_service(&sample);
+        }
+    }
+}
+
+#[tokio::test]
+async fn over_ipv6() {
+    let ca = Ca::new();
+    let at = plain_at("[::1]:0", |mut stream| async move {
+        read_head(&mut stream).await;
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
+    })
+    .await;
+    let resolver = SystemResolver::from_files(b"::1 api.example.test\n", b"");
+    let exchange = Exchange::new(&ca.trust(), resolver, Arc::new(SystemClock)).unwrap();
+    for host in ["[::1]", "api.example.test"] {
+        let url = format!("http://{host}:{}/", at.port()).parse().unwrap();
+        let sample = measure(&exchange, &Request::get(url)).await;
+        assert_eq!(sample.outcome, Outcome::Ok { status: 200 });
+        assert_eq!(sample.remote, Some(at));
     }
 }
 

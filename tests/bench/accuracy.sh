@@ -12,8 +12,8 @@ command -v ip >/dev/null || { echo "accuracy.sh: no ip command: install iproute2
 
 target=${CARGO_TARGET_DIR:-target}
 if [ -z "${NO_BUILD:-}" ]; then
-  cargo build --release -q -p nearside --bin probe
-  cargo build --release -q -p lab --example accuracy
+  # As `cargo build --workspace` does, so that nothing is compiled twice.
+  cargo build --release -q --locked --workspace --bin probe --example accuracy
 fi
 args=(--probe "$(realpath "$target/release/probe")")
 if command -v curl >/dev/null; then args+=(--curl); fi

@@ -13,7 +13,8 @@ warm_max=${WARM_MAX:-42000}
 target=${CARGO_TARGET_DIR:-$PWD/target}
 work=$(mktemp -d)
 command -v valgrind >/dev/null || apt-get install -y valgrind >&2
-cargo build -q --release -p probe --example bench
+# As `cargo build --workspace` does, so that nothing is compiled twice.
+cargo build -q --release --locked --workspace --example bench
 bench=$target/release/examples/bench
 "$bench" server "$work" >"$work/url" & server=$!
 trap 'kill "$server" 2>/dev/null || true; rm -rf "$work"' EXIT

@@ -19,7 +19,8 @@ command -v prometheus-blackbox-exporter >/dev/null || apt-get install -y prometh
 command -v curl >/dev/null || apt-get install -y curl >&2
 oha=$target/bench/bin/oha
 [ -x "$oha" ] || cargo install oha --locked --root "$target/bench" >&2
-cargo build -q --release -p probe --example bench
+# As `cargo build --workspace` does, so that nothing is compiled twice.
+cargo build -q --release --locked --workspace --example bench
 bench=$target/release/examples/bench
 
 "$bench" server "$work" >"$work/url" & started+=($!)

@@ -13,10 +13,26 @@ const PATHS_MAX: usize = 32;
 /// A window that is not yet closed, told apart by path.
 #[derive(Debug, Default)]
 struct Open {
-    paths: BTreeMap<String, Window>,
+    #[expect(
+        clippy::vec_box,
+        reason = "most series have one path, and a vector has room for four"
+    )]
+    paths: Vec<Box<Window>>,
     outstanding: u64,
     missed: u64,
     late: u64,
+}
+
+impl Open {
+    /// The window of this path, made where there is none; a series has at most [`PATHS_MAX`].
+    fn of(&mut self, path: &str, make: impl FnOnce() -> Window) -> &mut Window {
+        let found = self.paths.iter().position(|window| window.series.path == path);
+        let at = found.unwrap_or(self.paths.len());
+        if found.is_none() {
+            self.paths.push(Box::new(make()));
+        }
+        &mut self.paths[at]
+    }
 }
 
 #[derive(Debug)]
@@ -90,10 +106,8 @@ impl Folder {
                 Paths::Address => bounded(&mut track.paths, address_path(sample)),
                 Paths::Step => bounded(&mut track.paths, step.clone()),
             };
-            let window = open.paths.entry(path).or_insert_with_key(|path| {
-                let series = Series { path: path.clone(), ..track.series.clone() };
-                Window::new(series, start_ms, window_ms)
-            });
+            let series = || Series { path: path.clone(), ..track.series.clone() };
+            let window = open.of(&path, || Window::new(series(), start_ms, window_ms));
             window.add(sample, track.timeout_us);
             if let Some(found) = below_light(sample, track.least_us) {
                 window.flag(found);
@@ -138,7 +152,8 @@ impl Folder {
 
 /// The windows of all paths. A missed slot has no path, so that it counts against each.
 fn windows_of(series: &Series, start_ms: i64, window_ms: i64, open: Open) -> Vec<Window> {
-    let mut windows: Vec<Window> = open.paths.into_values().collect();
+    let mut windows: Vec<Window> = open.paths.into_iter().map(|window| *window).collect();
+    windows.sort_by(|a, b| a.series.path.cmp(&b.series.path));
     if windows.is_empty() && open.missed > 0 {
         windows.push(Window::new(series.clone(), start_ms, window_ms));
     }

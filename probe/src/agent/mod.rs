@@ -6,7 +6,6 @@
 mod folder;
 mod plan;
 mod slot;
-mod timer;
 mod writer;
 
 use std::cmp::Reverse;
@@ -14,7 +13,7 @@ use std::collections::BinaryHeap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
@@ -24,11 +23,11 @@ use crate::exchange::{Due, Exchange, Trust, TrustError};
 use crate::histogram::Histogram;
 use crate::metrics::Metrics;
 use crate::sample::{Connection, Sample, Series};
+use crate::timer::Timer;
 use crate::window::{BelowLight, Sink, below_light};
 use folder::Folder;
 use plan::Lane;
 use slot::Samples;
-use timer::Timer;
 use writer::Writer;
 
 /// A slot that the prober itself starts later than this is counted as late.
@@ -191,19 +190,24 @@ pub async fn run<S: Sink + 'static>(
         interval_warm: config.probe.interval_warm,
     };
     agent.in_flight = vec![0; agent.lanes.len()];
+    let (stop, stopped) = oneshot::channel();
+    // In a task, so that the thread that is woken by the timer is the one that starts what is due.
+    let mut work = JoinSet::new();
+    work.spawn(agent.work(timer, options.until, stopped));
     let mut shutdown = std::pin::pin!(shutdown);
-    let primed = tokio::select! {
-        primed = agent.prime() => Some(primed),
-        () = &mut shutdown => None,
+    let ended = tokio::select! {
+        ended = work.join_next() => ended,
+        () = &mut shutdown => {
+            drop(stop);
+            work.join_next().await
+        }
     };
-    if let Some(primed) = primed {
-        primed?;
-        let stopped = agent.measure(timer, options.until, shutdown).await;
-        let longest = agent.lanes.iter().map(|lane| lane.timeout).max().unwrap_or_default();
-        let grace = if stopped { SHUTDOWN_GRACE } else { longest + SHUTDOWN_GRACE };
-        agent.drain(grace).await;
+    match ended {
+        Some(Ok(ended)) => ended,
+        Some(Err(torn)) if torn.is_panic() => std::panic::resume_unwind(torn.into_panic()),
+        // The runtime itself is ending.
+        Some(Err(_)) | None => Ok(Summary::default()),
     }
-    Ok(agent.finish().await)
 }
 
 /// What a task brings back.
@@ -225,6 +229,27 @@ struct Agent {
 }
 
 impl Agent {
+    /// The whole run; it is told to stop when the other end of `stopped` is dropped.
+    async fn work(
+        mut self,
+        timer: Timer,
+        until: Option<Duration>,
+        mut stopped: oneshot::Receiver<()>,
+    ) -> Result<Summary, AgentError> {
+        let primed = tokio::select! {
+            primed = self.prime() => Some(primed),
+            _ = &mut stopped => None,
+        };
+        if let Some(primed) = primed {
+            primed?;
+            let early = self.measure(timer, until, stopped).await;
+            let longest = self.lanes.iter().map(|lane| lane.longest).max().unwrap_or_default();
+            let grace = if early { SHUTDOWN_GRACE } else { longest + SHUTDOWN_GRACE };
+            self.drain(grace).await;
+        }
+        Ok(self.finish().await)
+    }
+
     /// Prepares what resumed and warm series need, and refuses a warm interval that is too short.
     async fn prime(&mut self) -> Result<(), AgentError> {
         let mut tasks: JoinSet<Option<Duration>> = JoinSet::new();
@@ -252,7 +277,7 @@ impl Agent {
         &mut self,
         mut timer: Timer,
         until: Option<Duration>,
-        mut shutdown: std::pin::Pin<&mut (impl Future<Output = ()> + Send)>,
+        mut stopped: oneshot::Receiver<()>,
     ) -> bool {
         let origin = self.clock.now();
         self.origin = Some(origin);
@@ -270,7 +295,7 @@ impl Agent {
             let clock = Arc::clone(&self.clock);
             tokio::select! {
                 biased;
-                () = &mut shutdown => return true,
+                _ = &mut stopped => return true,
                 Some(finished) = self.tasks.join_next() => self.fold(finished),
                 () = timer.until(&*clock, wake) => {}
             }

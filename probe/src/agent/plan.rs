@@ -57,8 +57,20 @@ pub(super) struct Lane {
     pub paths: Paths,
     /// The least round trip that light allows between the Regions of vantage and target.
     pub least_us: Option<u64>,
-    /// The longest that a slot may take.
+    /// Within this a sample must end, from sent on.
     pub timeout: Duration,
+    /// The longest that a slot may take, with what it waits for and prepares.
+    pub longest: Duration,
+}
+
+/// The longest that a slot may take: a resumed one may fetch a ticket first, a warm one may wait
+/// for its connection and open it anew, each within a timeout of its own.
+fn longest(connection: Connection, timeout: Duration) -> Duration {
+    match connection {
+        Connection::Cold => timeout,
+        Connection::Resumed => timeout * 2,
+        Connection::Warm => timeout * 3,
+    }
 }
 
 /// Something to measure, before it has a vantage and a connection.
@@ -218,8 +230,9 @@ impl Maker<'_> {
             }
             None => Schedule::new(self.seed, &series, interval),
         };
+        let longest = longest(self.connection, request.timeout);
         // A member of a group may be due up to a spread early.
-        let own = in_flight_max(request.timeout, interval) + u32::from(subject.group.is_some());
+        let own = in_flight_max(longest, interval) + u32::from(subject.group.is_some());
         Lane {
             schedule,
             in_flight_max: self.config.probe.max_in_flight.unwrap_or(own),
@@ -229,6 +242,7 @@ impl Maker<'_> {
                 .as_ref()
                 .and_then(|region| least_round_trip_us(&self.vantage.id, region)),
             timeout: request.timeout,
+            longest,
             work: match subject.paths {
                 Paths::Address => Work::Each(request),
                 Paths::One | Paths::Edge | Paths::Step => Work::One(request),
@@ -247,13 +261,15 @@ impl Maker<'_> {
         let steps: Arc<[(String, Arc<Request>)]> =
             journey.steps.iter().filter_map(of_step).collect();
         let timeout = steps.iter().map(|(_, request)| request.timeout).sum();
-        let own = in_flight_max(timeout, interval);
+        let longest = longest(self.connection, timeout);
+        let own = in_flight_max(longest, interval);
         Lane {
             schedule: Schedule::new(self.seed, &series, interval),
             in_flight_max: self.config.probe.max_in_flight.unwrap_or(own),
             paths: Paths::Step,
             least_us: None,
             timeout,
+            longest,
             work: Work::Steps(steps),
             series,
         }

@@ -199,6 +199,7 @@ fn parse_hosts(text: &[u8]) -> Vec<(String, IpAddr)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn hosts_come_first_and_ipv4_before_ipv6() {
@@ -224,5 +225,18 @@ mod tests {
         assert_eq!(resolver.lookup("a.test").await, Err(DnsError::NoServer));
         let local = resolver.lookup("localhost").await.unwrap();
         assert_eq!(local[0].address, IpAddr::from([127, 0, 0, 1]));
+    }
+
+    proptest! {
+        #[test]
+        fn any_files_are_read(hosts in prop::collection::vec(any::<u8>(), 0..120),
+                              text in "[a-z0-9.: \n-]{0,120}") {
+            let lines = format!("nameserver {text}\nsearch {text}\noptions {text}\n");
+            for conf in [&hosts[..], lines.as_bytes()] {
+                let resolver = SystemResolver::from_files(&hosts, conf);
+                prop_assert!(resolver.clients.len() <= SERVERS_MAX);
+                prop_assert!(resolver.candidates("a.test", "a.test").len() <= SEARCH_MAX + 1);
+            }
+        }
     }
 }

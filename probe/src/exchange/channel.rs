@@ -7,7 +7,7 @@ use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -17,6 +17,7 @@ use hyper::client::conn::{http1, http2};
 use hyper::header::{ACCEPT, HOST, HeaderName, HeaderValue, USER_AGENT};
 use hyper::{HeaderMap, Uri};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::classify::{body_failed, head_failed};
@@ -38,21 +39,25 @@ pub(super) struct Facts {
     pub tls_version: Option<TlsVersion>,
     pub resumed: bool,
     pub dns: Vec<DnsAnswer>,
-    pub certificate: Option<Vec<u8>>,
 }
 
-enum Sender {
-    Http11(http1::SendRequest<Full<Bytes>>),
-    Http2(http2::SendRequest<Full<Bytes>>),
+type Body = Full<Bytes>;
+type Driver = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// What requests go over.
+enum Line {
+    /// HTTP/1.1 between two requests. hyper's own state is made anew for each, because its buffers
+    /// would hold 16 kB of every connection that waits for its next slot.
+    Http11(Watch),
+    /// HTTP/2, and the future that moves its bytes.
+    Http2(http2::SendRequest<Body>, Driver),
+    /// Nothing more can be sent: it was closed, or a request was begun and not ended.
+    Ended,
 }
 
-/// A connection, and the future that moves its bytes.
+/// An open connection.
 pub(super) struct Channel {
-    sender: Sender,
-    driver: Pin<Box<dyn Future<Output = ()> + Send>>,
-    ended: bool,
-    /// A request was begun and not ended: nothing more can be sent.
-    busy: bool,
+    line: Line,
     pub log: Log,
     pub facts: Facts,
     pub opened: Instant,
@@ -71,6 +76,13 @@ pub(super) struct Response {
     pub body: Vec<u8>,
 }
 
+/// How much of a body is read at most, and how much of it is kept, in bytes.
+#[derive(Clone, Copy)]
+struct Limits {
+    read: u64,
+    keep: usize,
+}
+
 impl Channel {
     pub(super) async fn open(
         watch: Watch,
@@ -79,41 +91,37 @@ impl Channel {
         opened: Instant,
     ) -> Result<Self, Outcome> {
         let log = watch.log.clone();
-        let io = TokioIo::new(watch);
-        let (sender, driver): (Sender, Pin<Box<dyn Future<Output = ()> + Send>>) = match http {
-            HttpVersion::Http11 => {
-                let mut builder = http1::Builder::new();
-                builder.max_buf_size(HEAD_MAX);
-                let made = builder.handshake(io).await.map_err(|cause| head_failed(&cause))?;
-                // What goes wrong on the way is told to the request that waits for it.
-                (Sender::Http11(made.0), Box::pin(async move { made.1.await.unwrap_or_default() }))
-            }
+        let line = match http {
+            HttpVersion::Http11 => Line::Http11(watch),
             HttpVersion::Http2 => {
                 let mut builder = http2::Builder::new(TokioExecutor::new());
                 builder.max_header_list_size(u32::try_from(HEAD_MAX).unwrap_or(u32::MAX));
-                let made = builder.handshake(io).await.map_err(|cause| head_failed(&cause))?;
-                (Sender::Http2(made.0), Box::pin(async move { made.1.await.unwrap_or_default() }))
+                let made = builder.handshake(TokioIo::new(watch)).await;
+                let (sender, driver) = made.map_err(|cause| head_failed(&cause))?;
+                // What goes wrong on the way is told to the request that waits for it.
+                Line::Http2(sender, Box::pin(async move { driver.await.unwrap_or_default() }))
             }
         };
-        let (ended, busy, stream) = (false, false, None);
-        Ok(Self { sender, driver, ended, busy, log, facts, opened, stream, resent: 0 })
+        Ok(Self { line, log, facts, opened, stream: None, resent: 0 })
     }
 
-    /// Whether a request can be sent: what came since the last one is looked at first.
-    pub(super) async fn is_usable(&mut self) -> bool {
-        if self.busy || self.ended {
-            return false;
+    /// Whether a request can be sent: what came since the last one is looked at first. Nobody is
+    /// woken by what comes later: a socket that remembered the task which asked last would keep
+    /// all of its memory until the next slot.
+    pub(super) fn is_usable(&mut self) -> bool {
+        let mut context = Context::from_waker(Waker::noop());
+        match &mut self.line {
+            // Nothing may come that was not asked for, neither bytes nor the end.
+            Line::Http11(watch) => {
+                let mut byte = [0];
+                let mut buffer = ReadBuf::new(&mut byte);
+                Pin::new(watch).poll_read(&mut context, &mut buffer).is_pending()
+            }
+            Line::Http2(sender, driver) => {
+                driver.as_mut().poll(&mut context).is_pending() && !sender.is_closed()
+            }
+            Line::Ended => false,
         }
-        poll_fn(|context| {
-            self.ended = self.driver.as_mut().poll(context).is_ready();
-            Poll::Ready(())
-        })
-        .await;
-        let closed = match &self.sender {
-            Sender::Http11(sender) => sender.is_closed(),
-            Sender::Http2(sender) => sender.is_closed(),
-        };
-        !self.ended && !closed
     }
 
     /// Sends a request and reads the whole response, with its instants; `keep` bytes of the body
@@ -125,45 +133,86 @@ impl Channel {
         timeline: &mut Timeline,
     ) -> Result<Response, Outcome> {
         let message = message(request, self.facts.http)?;
+        let limits = Limits { read: request.body_limit_bytes, keep };
         self.log.clear();
-        self.busy = true;
-        let Self { sender, driver, ended, .. } = self;
-        let work = async {
-            let sent = match sender {
-                Sender::Http11(sender) => {
-                    sender.ready().await.map_err(|cause| head_failed(&cause))?;
-                    sender.send_request(message).await
-                }
-                Sender::Http2(sender) => {
-                    sender.ready().await.map_err(|cause| head_failed(&cause))?;
-                    sender.send_request(message).await
-                }
-            };
-            let (head, body) = sent.map_err(|cause| head_failed(&cause))?.into_parts();
-            let limit = request.body_limit_bytes;
-            let body = read_body(body, limit, keep).await?;
-            Ok(Response { status: head.status.as_u16(), headers: head.headers, body })
+        let sent = match std::mem::replace(&mut self.line, Line::Ended) {
+            Line::Http11(watch) => over_http11(watch, message, limits).await,
+            Line::Http2(sender, driver) => over_http2(sender, driver, message, limits).await,
+            Line::Ended => Err(Outcome::Reset),
         };
-        let result = drive(driver, ended, work).await;
         let seen = *self.log.lock();
         timeline.request_end = seen.request_end;
         timeline.head = seen.head;
-        if result.is_ok() {
+        if sent.is_ok() {
             timeline.end = seen.last_read;
-            self.busy = false;
         }
         if let Some(stream) = &self.stream {
             let resent = kernel::segments_resent(stream);
             timeline.resent = resent != Some(self.resent);
             self.resent = resent.unwrap_or(self.resent);
         }
-        result
+        let (response, line) = sent?;
+        self.line = line;
+        Ok(response)
     }
+}
+
+async fn over_http11(
+    watch: Watch,
+    message: hyper::Request<Body>,
+    limits: Limits,
+) -> Result<(Response, Line), Outcome> {
+    let mut builder = http1::Builder::new();
+    builder.max_buf_size(HEAD_MAX);
+    let made = builder.handshake(TokioIo::new(watch)).await;
+    let (mut sender, mut connection) = made.map_err(|cause| head_failed(&cause))?;
+    let mut ended = false;
+    let work = async { read(sender.send_request(message).await, limits).await };
+    let response = drive(&mut connection, &mut ended, work).await?;
+    // It knows whether it can carry another request once it has seen the end of this one.
+    poll_fn(|context| {
+        ended = ended || Pin::new(&mut connection).poll(context).is_ready();
+        Poll::Ready(())
+    })
+    .await;
+    if ended || !sender.is_ready() {
+        return Ok((response, Line::Ended));
+    }
+    let parts = connection.into_parts();
+    // Bytes that nobody asked for: what follows could not be told from them.
+    let sound = parts.read_buf.is_empty();
+    let line = if sound { Line::Http11(parts.io.into_inner()) } else { Line::Ended };
+    Ok((response, line))
+}
+
+async fn over_http2(
+    mut sender: http2::SendRequest<Body>,
+    mut driver: Driver,
+    message: hyper::Request<Body>,
+    limits: Limits,
+) -> Result<(Response, Line), Outcome> {
+    let mut ended = false;
+    let work = async {
+        sender.ready().await.map_err(|cause| head_failed(&cause))?;
+        read(sender.send_request(message).await, limits).await
+    };
+    let response = drive(&mut driver, &mut ended, work).await?;
+    let line = if ended { Line::Ended } else { Line::Http2(sender, driver) };
+    Ok((response, line))
+}
+
+async fn read(
+    sent: Result<hyper::Response<Incoming>, hyper::Error>,
+    limits: Limits,
+) -> Result<Response, Outcome> {
+    let (head, body) = sent.map_err(|cause| head_failed(&cause))?.into_parts();
+    let body = read_body(body, limits).await?;
+    Ok(Response { status: head.status.as_u16(), headers: head.headers, body })
 }
 
 /// Polls the work, and the connection's own future beside it.
 async fn drive<T>(
-    driver: &mut Pin<Box<dyn Future<Output = ()> + Send>>,
+    connection: &mut (impl Future + Unpin),
     ended: &mut bool,
     work: impl Future<Output = T>,
 ) -> T {
@@ -175,31 +224,28 @@ async fn drive<T>(
         if *ended {
             return Poll::Pending;
         }
-        *ended = driver.as_mut().poll(context).is_ready();
+        *ended = Pin::new(&mut *connection).poll(context).is_ready();
         work.as_mut().poll(context)
     })
     .await
 }
 
-async fn read_body(mut body: Incoming, limit: u64, keep: usize) -> Result<Vec<u8>, Outcome> {
+async fn read_body(mut body: Incoming, limits: Limits) -> Result<Vec<u8>, Outcome> {
     let (mut kept, mut len) = (Vec::new(), 0_u64);
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|cause| body_failed(&cause))?;
         let Some(data) = frame.data_ref() else { continue };
         len = len.saturating_add(u64::try_from(data.len()).unwrap_or(u64::MAX));
-        if len > limit {
-            return Err(Outcome::TooLarge { limit_bytes: limit });
+        if len > limits.read {
+            return Err(Outcome::TooLarge { limit_bytes: limits.read });
         }
-        let room = keep.saturating_sub(kept.len()).min(data.len());
+        let room = limits.keep.saturating_sub(kept.len()).min(data.len());
         kept.extend_from_slice(data.get(..room).unwrap_or_default());
     }
     Ok(kept)
 }
 
-fn message(
-    request: &Request,
-    http: Option<HttpVersion>,
-) -> Result<hyper::Request<Full<Bytes>>, Outcome> {
+fn message(request: &Request, http: Option<HttpVersion>) -> Result<hyper::Request<Body>, Outcome> {
     let bad = |what: &str| Outcome::Protocol { detail: format!("{what} cannot be sent") };
     // HTTP/2 carries scheme and authority in the request itself, HTTP/1.1 only the path.
     let target = match http {

@@ -28,11 +28,13 @@ pub(super) struct Attempt {
     pub timeline: Timeline,
     pub stage: Stage,
     pub facts: Facts,
+    /// The leaf certificate, in DER.
+    pub certificate: Option<Vec<u8>>,
 }
 
 impl Attempt {
     pub(super) fn new(timeline: Timeline) -> Self {
-        Self { timeline, stage: Stage::Resolve, facts: Facts::default() }
+        Self { timeline, stage: Stage::Resolve, facts: Facts::default(), certificate: None }
     }
 }
 
@@ -183,7 +185,7 @@ impl Connector<'_> {
             _ => None,
         };
         let leaf = session.peer_certificates().and_then(|chain| chain.first());
-        attempt.facts.certificate = leaf.map(|certificate| certificate.to_vec());
+        attempt.certificate = leaf.map(|certificate| certificate.to_vec());
         let spoken = session.alpn_protocol();
         if request.http == HttpVersion::Http2 && spoken != Some(b"h2".as_slice()) {
             let detail = "the server does not offer HTTP/2".to_owned();

@@ -210,7 +210,7 @@ impl Exchange {
         let config = self.configs.cold(request);
         let done = self.fresh(request, config, PROOF_BODY_MAX).await;
         let response = done.result?;
-        let leaf = done.attempt.facts.certificate.as_deref();
+        let leaf = done.attempt.certificate.as_deref();
         let headers = response.headers.iter().map(|(name, value)| {
             (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
         });
@@ -254,11 +254,7 @@ impl Exchange {
             return Self::sample(request, due, done, Duration::ZERO);
         };
         let before = self.clock.now();
-        let usable = match guard.as_mut() {
-            Some(channel) => channel.is_usable().await,
-            None => false,
-        };
-        if !usable {
+        if !guard.as_mut().is_some_and(Channel::is_usable) {
             *guard = None;
             match Box::pin(self.open_warm(request)).await {
                 (_, Ok(channel)) => *guard = Some(channel),
@@ -276,7 +272,7 @@ impl Exchange {
         let done = self.over(channel, request).await;
         let aged = self.clock.now().saturating_duration_since(channel.opened) >= WARM_AGE_MAX;
         let failed = done.result.is_err();
-        if failed || aged || !channel.is_usable().await {
+        if failed || aged || !channel.is_usable() {
             *guard = None;
             if !failed {
                 // Between two samples, so that no sample waits for it.

@@ -11,7 +11,9 @@ use rustls::client::{
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, NamedGroup, RootCertStore, SignatureScheme};
+use rustls::{
+    CipherSuite, ClientConfig, DigitallySignedStruct, NamedGroup, RootCertStore, SignatureScheme,
+};
 
 use super::request::Request;
 use crate::sample::HttpVersion;
@@ -182,6 +184,23 @@ impl Configs {
     }
 }
 
+/// ring, with AES-128 before AES-256, as browsers ask for it: a server that follows its client's
+/// order is measured as browsers meet it.
+fn provider() -> CryptoProvider {
+    let mut provider = ring::default_provider();
+    let short = |suite: CipherSuite| {
+        matches!(
+            suite,
+            CipherSuite::TLS13_AES_128_GCM_SHA256
+                | CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256
+                | CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256
+        )
+    };
+    // The sort is stable: within a version all else stays as it was.
+    provider.cipher_suites.sort_by_key(|known| (known.tls13().is_none(), !short(known.suite())));
+    provider
+}
+
 fn config(
     trust: &Trust,
     insecure: bool,
@@ -189,7 +208,7 @@ fn config(
     identity: Option<&Identity>,
 ) -> Result<ClientConfig, TrustError> {
     let fault = |cause| TrustError::Tls { cause };
-    let provider = Arc::new(ring::default_provider());
+    let provider = Arc::new(provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(fault)?;
@@ -315,5 +334,20 @@ impl ClientSessionStore for Tickets {
     fn take_tls13_ticket(&self, _server: &ServerName<'static>) -> Option<Tls13ClientSessionValue> {
         // The newest: it lives longest.
         self.lock().tls13.pop_back()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_order_of_browsers() {
+        let suites = provider().cipher_suites;
+        assert_eq!(suites.len(), ring::default_provider().cipher_suites.len());
+        assert_eq!(suites[0].suite(), CipherSuite::TLS13_AES_128_GCM_SHA256);
+        assert!(suites[..3].iter().all(|suite| suite.tls13().is_some()));
+        let first12 = suites[3].suite();
+        assert_eq!(first12, CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256);
     }
 }

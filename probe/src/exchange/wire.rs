@@ -24,7 +24,7 @@ pub(super) struct Seen {
     pub last_write: Option<Instant>,
     /// The newest arrival.
     pub last_read: Option<Arrival>,
-    /// The first byte of the newest TLS record.
+    /// The first byte of the newest TLS record, where it was read by itself.
     pub record: Option<Arrival>,
     /// The last write of the request, above TLS.
     pub request_end: Option<Instant>,
@@ -56,15 +56,34 @@ pub(super) struct Wire {
     pub records: Option<Records>,
 }
 
+/// A read of a server's part of the handshake is at least so long, in bytes.
+const FLIGHT_MIN: usize = 64;
+
+/// Lets another thread of the runtime watch the sockets while this one checks signatures, which
+/// takes some 100 us: what arrives meanwhile would be stamped by the kernel with what follows it.
+/// The runtime wakes a thread when two tasks wait behind this one; these do nothing.
+fn relieve() {
+    for _ in 0..2 {
+        tokio::spawn(std::future::ready(()));
+    }
+}
+
 impl Wire {
+    /// Whether no request was sent yet.
+    fn is_handshake(&self) -> bool {
+        self.log.lock().request_end.is_none()
+    }
+
     /// How much one read may take. The kernel stamps a read with the arrival of its *last* segment,
-    /// so the first byte of what matters is read by itself: of a TLS record, of a plain response.
+    /// so while the response is awaited the first byte is read by itself: of each TLS record, which
+    /// may be the head's, or of a plain response.
     fn room(&self) -> usize {
-        if let Some(records) = &self.records {
-            return records.room();
-        }
         let seen = self.log.lock();
-        if seen.request_end.is_some() && seen.head.is_none() { 1 } else { usize::MAX }
+        match &self.records {
+            _ if seen.request_end.is_none() || seen.head.is_some() => usize::MAX,
+            Some(records) => records.room(),
+            None => 1,
+        }
     }
 }
 
@@ -80,6 +99,9 @@ impl AsyncRead for Wire {
         let read = wire.receiver.poll_read(&wire.stream, &*wire.clock, context, &mut part);
         let kernel = ready!(read)?;
         let new = part.filled();
+        if new.len() >= FLIGHT_MIN && wire.records.is_some() && wire.is_handshake() {
+            relieve();
+        }
         if !new.is_empty() {
             let arrival = Some(Arrival { user: wire.clock.now(), kernel });
             let mut seen = wire.log.lock();
@@ -202,7 +224,7 @@ impl AsyncWrite for Watch {
     }
 }
 
-/// TLS records as they come (RFC 8446, 5.1), so that no read crosses the border of one.
+/// TLS records as they come (RFC 8446, 5.1).
 #[derive(Debug, Default)]
 pub(super) struct Records {
     header: [u8; Self::HEADER],
@@ -215,24 +237,31 @@ impl Records {
     /// Type, version and length.
     const HEADER: usize = 5;
 
+    /// How much can be read without crossing the border of a record, or of a header.
     fn room(&self) -> usize {
         if self.left > 0 { self.left } else { Self::HEADER - self.have }
     }
 
-    /// Takes what was read within `room`; says whether a record begins with it.
-    fn take(&mut self, bytes: &[u8]) -> bool {
-        if self.left > 0 {
-            self.left = self.left.saturating_sub(bytes.len());
-            return false;
-        }
-        let begins = self.have == 0;
-        for (slot, byte) in self.header.iter_mut().skip(self.have).zip(bytes) {
-            *slot = *byte;
-        }
-        self.have += bytes.len();
-        if self.have >= Self::HEADER {
-            let [.., high, low] = self.header;
-            (self.left, self.have) = (usize::from(u16::from_be_bytes([high, low])), 0);
+    /// Reads on; says whether a record begins in these bytes.
+    fn take(&mut self, mut bytes: &[u8]) -> bool {
+        let mut begins = false;
+        while let Some((first, rest)) = bytes.split_first() {
+            if self.left > 0 {
+                let step = self.left.min(bytes.len());
+                self.left -= step;
+                bytes = bytes.get(step..).unwrap_or_default();
+                continue;
+            }
+            begins |= self.have == 0;
+            if let Some(slot) = self.header.get_mut(self.have) {
+                *slot = *first;
+            }
+            self.have += 1;
+            bytes = rest;
+            if self.have == Self::HEADER {
+                let [.., high, low] = self.header;
+                (self.left, self.have) = (usize::from(u16::from_be_bytes([high, low])), 0);
+            }
         }
         begins
     }
@@ -316,6 +345,9 @@ mod tests {
                 [vec![23, 3, 3, high, low], vec![0; usize::from(*len)]].concat()
             };
             let bytes: Vec<u8> = lens.iter().flat_map(record).collect();
+            let mut whole = Records::default();
+            prop_assert!(whole.take(&bytes));
+            prop_assert_eq!(whole.room(), Records::HEADER);
             let (mut records, mut rest, mut begun) = (Records::default(), bytes.as_slice(), 0);
             while !rest.is_empty() {
                 let (part, later) = rest.split_at(records.room().min(cut).min(rest.len()));

@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::dns::SystemResolver;
 use crate::exchange::{Due, Exchange, Request, Trust, TrustError};
 use crate::sample::{Connection, HttpVersion, Phase, Sample};
+use crate::timer::Timer;
 use crate::url::{HostPort, HttpUrl, Proxy};
 
 pub use text::{TextOptions, escape, render};
@@ -189,11 +190,15 @@ async fn on_the_grid(
     let room = Arc::new(Semaphore::new(IN_FLIGHT_MAX));
     let mut tasks = JoinSet::new();
     let urls = u32::try_from(requests.len()).unwrap_or(u32::MAX).max(1);
+    let mut timer = Timer::new().ok();
     for k in 0..options.count {
         for (offset, request) in (0_u32..).zip(requests) {
             // The URLs share an interval evenly, so that none waits for another.
             let at = origin + options.interval * k + options.interval * offset / urls;
-            tokio::time::sleep_until(at.into()).await;
+            match &mut timer {
+                Some(timer) => timer.until(&**clock, at).await,
+                None => tokio::time::sleep_until(at.into()).await,
+            }
             let now = clock.now();
             let late = i64::try_from(now.saturating_duration_since(at).as_millis()).unwrap_or(0);
             let due = Due { origin, at, wall_ms: clock.wall_ms() - late };

@@ -1,6 +1,7 @@
 //! A report as text: a waterfall for each sample, percentiles where there are several. Pure.
 //! Outside text is escaped, so that nothing a server sends reaches a terminal raw.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::{Percentiles, Report, UrlSample, UrlSummary};
@@ -11,6 +12,8 @@ use crate::sample::{Outcome, Phase, Sample};
 const BAR_CELLS: u64 = 40;
 /// Waterfalls that are drawn; above that only failures and percentiles are told.
 const WATERFALLS_MAX: usize = 5;
+/// Edges that are named below percentiles.
+const EDGES_MAX: usize = 8;
 
 /// How to draw.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -49,6 +52,8 @@ pub fn render(report: &Report, options: TextOptions) -> String {
     }
     for summary in report.summary.iter().filter(|summary| summary.n > 1) {
         table(&mut out, summary, pen);
+        edges(&mut out, report, &summary.url);
+        out.push('\n');
     }
     out
 }
@@ -101,13 +106,8 @@ fn facts(sample: &Sample) -> String {
     facts.extend(sample.tls_version.map(|tls| format!("TLS {}{resumed}", tls.as_str())));
     facts.extend(sample.remote.map(|remote| remote.to_string()));
     facts.push(format!("{} clock", sample.clock.as_str()));
-    let attribution = &sample.attribution;
-    facts.extend(attribution.pop.as_ref().map(|pop| match city_of_pop(pop) {
-        Some(city) => format!("pop {} ({city})", escape(pop)),
-        None => format!("pop {}", escape(pop)),
-    }));
-    facts.extend(attribution.cache.as_ref().map(|cache| escape(cache)));
-    if let Some(split) = attribution.edge_split(sample.phases.processing_us) {
+    facts.extend(edge(sample));
+    if let Some(split) = sample.attribution.edge_split(sample.phases.processing_us) {
         let (edge, origin) = (ms(split.to_edge_us), ms(split.beyond_us));
         facts.push(format!("to the edge {edge}, beyond it {origin}"));
     }
@@ -115,6 +115,16 @@ fn facts(sample: &Sample) -> String {
         facts.push("redirect, not followed".to_owned());
     }
     facts.join("  ")
+}
+
+/// The edge that answered, and what its cache says.
+fn edge(sample: &Sample) -> Vec<String> {
+    let attribution = &sample.attribution;
+    let pop = attribution.pop.as_ref().map(|pop| match city_of_pop(pop) {
+        Some(city) => format!("pop {} ({city})", escape(pop)),
+        None => format!("pop {}", escape(pop)),
+    });
+    pop.into_iter().chain(attribution.cache.as_ref().map(|cache| escape(cache))).collect()
 }
 
 fn waterfall(out: &mut String, one: &UrlSample, pen: Pen) {
@@ -131,11 +141,13 @@ fn waterfall(out: &mut String, one: &UrlSample, pen: Pen) {
         let (from, to) = (cells(before_us), cells(before_us + us));
         // Every phase that was there is seen, however short.
         let bar = pen.paint(code_of(phase), &"█".repeat((to - from).max(1)));
-        let _ = writeln!(out, "  {:<10} {:>14}  {}{bar}", phase.as_str(), ms(us), " ".repeat(from));
+        let name = pen.paint(code_of(phase), &format!("{:<10}", phase.as_str()));
+        let _ = writeln!(out, "  {name} {:>14}  {}{bar}", ms(us), " ".repeat(from));
         before_us += us;
     }
     let _ = writeln!(out, "  {:<10} {:>14}", "local", ms(sample.local_us));
-    let _ = writeln!(out, "  {:<10} {:>14}", "total", pen.paint("1", &ms(sample.total_us)));
+    let total = pen.paint("1", &format!("{:<10} {:>14}", "total", ms(sample.total_us)));
+    let _ = writeln!(out, "  {total}");
     out.push('\n');
 }
 
@@ -144,16 +156,34 @@ fn table(out: &mut String, summary: &UrlSummary, pen: Pen) {
     let url = pen.paint("1", &escape(&summary.url));
     let _ = writeln!(out, "{url}  {n} samples, {failures} failed");
     let _ = writeln!(out, "  {:<10} {:>14} {:>14} {:>14}", "", "p50", "p90", "p99");
-    let mut row = |name: &str, found: &Percentiles| {
+    let mut row = |name: &str, code: &str, found: &Percentiles| {
         let cells = [found.p50_us, found.p90_us, found.p99_us].map(ms);
-        let [p50, p90, p99] = cells;
-        let _ = writeln!(out, "  {name:<10} {p50:>14} {p90:>14} {p99:>14}");
+        let ([p50, p90, p99], name) = (cells, pen.paint(code, &format!("{name:<10}")));
+        let _ = writeln!(out, "  {name} {p50:>14} {p90:>14} {p99:>14}");
     };
     for (phase, found) in &summary.phases {
-        row(phase.as_str(), found);
+        row(phase.as_str(), code_of(*phase), found);
     }
-    row("response", &summary.response);
-    out.push('\n');
+    row("response", "1", &summary.response);
+}
+
+/// Which edges answered, and from their cache or not, the most frequent first.
+fn edges(out: &mut String, report: &Report, url: &str) {
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    for one in report.samples.iter().filter(|one| one.url == url) {
+        let words = edge(&one.sample).join("  ");
+        if !words.is_empty() {
+            *seen.entry(words).or_insert(0) += 1;
+        }
+    }
+    let mut seen: Vec<(String, usize)> = seen.into_iter().collect();
+    seen.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    for (words, count) in seen.iter().take(EDGES_MAX) {
+        let _ = writeln!(out, "  {count} x {words}");
+    }
+    if let Some(more) = seen.len().checked_sub(EDGES_MAX).filter(|more| *more > 0) {
+        let _ = writeln!(out, "  and {more} more edges");
+    }
 }
 
 #[cfg(test)]

@@ -90,10 +90,20 @@ impl Ca {
 
     /// A server's configuration for this name; `years` are those in which it is valid.
     pub(crate) fn server(&self, name: &str, years: (i32, i32)) -> Arc<ServerConfig> {
+        self.server_speaking(rustls::DEFAULT_VERSIONS, name, years)
+    }
+
+    /// As [`Ca::server`], with these versions of TLS only.
+    pub(crate) fn server_speaking(
+        &self,
+        versions: &[&'static rustls::SupportedProtocolVersion],
+        name: &str,
+        years: (i32, i32),
+    ) -> Arc<ServerConfig> {
         let (chain, secret) = self.signed(name, years);
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(versions)
             .unwrap()
             .with_no_client_auth()
             .with_single_cert(chain, secret)
@@ -101,6 +111,22 @@ impl Ca {
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Arc::new(config)
     }
+}
+
+/// A server whose certificate nobody but itself has signed.
+pub(crate) fn self_signed(name: &str) -> Arc<ServerConfig> {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let params = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    let secret = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], secret)
+        .unwrap();
+    Arc::new(config)
 }
 
 /// What the good server answers after: long enough to be told from everything else.
@@ -151,7 +177,16 @@ where
     F: Fn(TcpStream) -> W + Send + 'static,
     W: Future<Output = ()> + Send + 'static,
 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    plain_at("127.0.0.1:0", behave).await
+}
+
+/// As [`plain`], at an address of choice.
+pub(crate) async fn plain_at<F, W>(at: &str, behave: F) -> SocketAddr
+where
+    F: Fn(TcpStream) -> W + Send + 'static,
+    W: Future<Output = ()> + Send + 'static,
+{
+    let listener = TcpListener::bind(at).await.unwrap();
     let at = listener.local_addr().unwrap();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {

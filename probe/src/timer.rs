@@ -24,7 +24,7 @@ mod exact {
     }
 
     /// A timer of the kernel, on the monotonic clock.
-    pub(in super::super) struct Timer {
+    pub(crate) struct Timer {
         fd: AsyncFd<Descriptor>,
         armed: Option<Instant>,
     }
@@ -35,7 +35,7 @@ mod exact {
             reason = "its successor is unsafe, for descriptors that may be closed meanwhile; this \
                       one owns its descriptor and lives as long"
         )]
-        pub(in super::super) fn new() -> io::Result<Self> {
+        pub(crate) fn new() -> io::Result<Self> {
             let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
             let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?;
             let fd = AsyncFd::with_interest(Descriptor(timer), Interest::READABLE)?;
@@ -43,7 +43,7 @@ mod exact {
         }
 
         /// Waits until `at`; at once where it has passed. It may be dropped and called again.
-        pub(in super::super) async fn until(&mut self, clock: &dyn Clock, at: Instant) {
+        pub(crate) async fn until(&mut self, clock: &dyn Clock, at: Instant) {
             loop {
                 let left = at.saturating_duration_since(clock.now());
                 if left.is_zero() {
@@ -72,20 +72,20 @@ mod exact {
     use super::{Clock, Instant, io};
 
     /// The runtime's timer, for want of a better one.
-    pub(in super::super) struct Timer;
+    pub(crate) struct Timer;
 
     impl Timer {
-        pub(in super::super) fn new() -> io::Result<Self> {
+        pub(crate) fn new() -> io::Result<Self> {
             Ok(Self)
         }
 
-        pub(in super::super) async fn until(&mut self, clock: &dyn Clock, at: Instant) {
+        pub(crate) async fn until(&mut self, clock: &dyn Clock, at: Instant) {
             tokio::time::sleep(at.saturating_duration_since(clock.now())).await;
         }
     }
 }
 
-pub(super) use exact::Timer;
+pub(crate) use exact::Timer;
 
 #[cfg(test)]
 mod tests {
