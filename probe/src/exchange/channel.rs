@@ -23,7 +23,7 @@ use tokio::net::TcpStream;
 use super::classify::{body_failed, head_failed};
 use super::kernel;
 use super::request::Request;
-use super::timeline::Timeline;
+use super::timeline::{Arrival, Timeline};
 use super::wire::{Log, Watch};
 use crate::sample::{DnsAnswer, HttpVersion, Outcome, TlsVersion};
 
@@ -74,6 +74,8 @@ pub(super) struct Response {
     pub headers: HeaderMap,
     /// The beginning of the body, where it was asked for.
     pub body: Vec<u8>,
+    /// The newest arrival when the body was whole.
+    end: Option<Arrival>,
 }
 
 /// How much of a body is read at most, and how much of it is kept, in bytes.
@@ -134,18 +136,17 @@ impl Channel {
     ) -> Result<Response, Outcome> {
         let message = message(request, self.facts.http)?;
         let limits = Limits { read: request.body_limit_bytes, keep };
-        self.log.clear();
+        let log = &self.log;
+        log.clear();
         let sent = match std::mem::replace(&mut self.line, Line::Ended) {
-            Line::Http11(watch) => over_http11(watch, message, limits).await,
-            Line::Http2(sender, driver) => over_http2(sender, driver, message, limits).await,
+            Line::Http11(watch) => over_http11(watch, message, limits, log).await,
+            Line::Http2(sender, driver) => over_http2((sender, driver), message, limits, log).await,
             Line::Ended => Err(Outcome::Reset),
         };
-        let seen = *self.log.lock();
+        let seen = *log.lock();
         timeline.request_end = seen.request_end;
         timeline.head = seen.head;
-        if sent.is_ok() {
-            timeline.end = seen.last_read;
-        }
+        timeline.end = sent.as_ref().ok().and_then(|(response, _)| response.end);
         if let Some(stream) = &self.stream {
             let resent = kernel::segments_resent(stream);
             timeline.resent = resent != Some(self.resent);
@@ -161,13 +162,14 @@ async fn over_http11(
     watch: Watch,
     message: hyper::Request<Body>,
     limits: Limits,
+    log: &Log,
 ) -> Result<(Response, Line), Outcome> {
     let mut builder = http1::Builder::new();
     builder.max_buf_size(HEAD_MAX);
     let made = builder.handshake(TokioIo::new(watch)).await;
     let (mut sender, mut connection) = made.map_err(|cause| head_failed(&cause))?;
     let mut ended = false;
-    let work = async { read(sender.send_request(message).await, limits).await };
+    let work = async { read(sender.send_request(message).await, limits, log).await };
     let response = drive(&mut connection, &mut ended, work).await?;
     // It knows whether it can carry another request once it has seen the end of this one.
     poll_fn(|context| {
@@ -186,15 +188,15 @@ async fn over_http11(
 }
 
 async fn over_http2(
-    mut sender: http2::SendRequest<Body>,
-    mut driver: Driver,
+    (mut sender, mut driver): (http2::SendRequest<Body>, Driver),
     message: hyper::Request<Body>,
     limits: Limits,
+    log: &Log,
 ) -> Result<(Response, Line), Outcome> {
     let mut ended = false;
     let work = async {
         sender.ready().await.map_err(|cause| head_failed(&cause))?;
-        read(sender.send_request(message).await, limits).await
+        read(sender.send_request(message).await, limits, log).await
     };
     let response = drive(&mut driver, &mut ended, work).await?;
     let line = if ended { Line::Ended } else { Line::Http2(sender, driver) };
@@ -204,10 +206,12 @@ async fn over_http2(
 async fn read(
     sent: Result<hyper::Response<Incoming>, hyper::Error>,
     limits: Limits,
+    log: &Log,
 ) -> Result<Response, Outcome> {
     let (head, body) = sent.map_err(|cause| head_failed(&cause))?.into_parts();
     let body = read_body(body, limits).await?;
-    Ok(Response { status: head.status.as_u16(), headers: head.headers, body })
+    let end = log.lock().last_read;
+    Ok(Response { status: head.status.as_u16(), headers: head.headers, body, end })
 }
 
 /// Polls the work, and the connection's own future beside it.
