@@ -139,8 +139,11 @@ impl Channel {
         let log = &self.log;
         log.clear();
         let sent = match std::mem::replace(&mut self.line, Line::Ended) {
-            Line::Http11(watch) => over_http11(watch, message, limits, log).await,
-            Line::Http2(sender, driver) => over_http2((sender, driver), message, limits, log).await,
+            // On the heap: they would be moved with each future that they are a part of.
+            Line::Http11(watch) => Box::pin(over_http11(watch, message, limits, log)).await,
+            Line::Http2(sender, driver) => {
+                Box::pin(over_http2((sender, driver), message, limits, log)).await
+            }
             Line::Ended => Err(Outcome::Reset),
         };
         let seen = *log.lock();
