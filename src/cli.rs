@@ -68,6 +68,8 @@ pub enum AdvisorCommand {
     Rollback(RollbackArgs),
     /// List what was applied and how it ended
     History,
+    /// Decide again and again, one JSON line a cycle; plan only, unless told to apply
+    Watch(WatchArgs),
 }
 
 /// The probe's commands.
@@ -178,6 +180,20 @@ pub struct RollbackArgs {
     /// Do not ask before writing
     #[arg(long)]
     pub yes: bool,
+}
+
+/// `advisor watch`
+#[derive(Debug, Args)]
+pub struct WatchArgs {
+    /// Apply plans within the guards; on cloud evidence alone only if the configuration allows it
+    #[arg(long)]
+    pub apply: bool,
+    /// From the end of one cycle to the next
+    #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = duration)]
+    pub interval: Duration,
+    /// Plans that may be applied within 24 hours
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub changes_a_day: usize,
 }
 
 /// `probe once`

@@ -53,6 +53,7 @@ async fn advise(arguments: &Advisor, terminal: Terminal) -> Result<(), Failure> 
         AdvisorCommand::Apply(args) => command::apply::apply(&setup()?, terminal, args).await,
         AdvisorCommand::Rollback(args) => command::apply::rollback(&setup()?, terminal, args).await,
         AdvisorCommand::History => command::apply::history(&setup()?, terminal),
+        AdvisorCommand::Watch(args) => command::watch::run(&setup()?, terminal, args).await,
     }
 }
 

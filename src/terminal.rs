@@ -37,6 +37,11 @@ impl Terminal {
         print(&format!("{document}\n"))
     }
 
+    /// One JSON document on a line of its own, whatever `--json` says: for commands that go on.
+    pub fn line(document: &impl Serialize) -> Result<(), Failure> {
+        Self { json: true, quiet: true, color: false }.result("", document)
+    }
+
     /// Progress, for people who watch.
     pub fn say(self, text: &str) {
         if !self.quiet {

@@ -270,6 +270,13 @@ fn nobody_answers() {
 }
 
 #[test]
+fn watching_needs_a_pause() {
+    let place = Place::new();
+    place.write("nearside.toml", CONFIG);
+    check("watch_usage", &place.seen("advisor watch --interval 0s"));
+}
+
+#[test]
 fn certificates_are_checked() {
     let (place, lab) = Place::with_lab("calm");
     let url = lab.facts["endpoints"][0]["url"].as_str().unwrap().to_owned();

@@ -57,7 +57,7 @@ pub fn difference(current: &[RecordSet], desired: &[RecordSet]) -> Vec<Change> {
 }
 
 /// How many aliases within `sets` lie between each name and its end; cycles are cut.
-fn alias_depths(sets: &[RecordSet]) -> BTreeMap<Name, usize> {
+pub(crate) fn alias_depths(sets: &[RecordSet]) -> BTreeMap<Name, usize> {
     fn depth(name: &Name, sets: &[RecordSet], left: usize) -> usize {
         let targets =
             sets.iter().filter(|set| set.name == *name).filter_map(RecordSet::alias_target);

@@ -26,10 +26,20 @@ pub struct EndpointTarget {
 }
 
 impl EndpointTarget {
-    fn health_check(&self) -> HealthCheck {
+    pub(crate) fn health_check(&self) -> HealthCheck {
         match &self.health_check_id {
             Some(id) => HealthCheck::Id(id.clone()),
             None => HealthCheck::Reference(self.health_check.caller_reference.clone()),
+        }
+    }
+
+    /// The alias to it. `EvaluateTargetHealth` is off: for API Gateway it fails only with the whole
+    /// Region, and the endpoint's own check says more.
+    pub(crate) fn answer(&self) -> Answer {
+        Answer::Alias {
+            hosted_zone_id: self.hosted_zone_id.clone(),
+            dns_name: self.dns_name.clone(),
+            evaluate_target_health: false,
         }
     }
 }
@@ -92,6 +102,9 @@ pub enum GroupError {
     /// Nothing is there.
     #[error("'{0}' has no address records yet")]
     Empty(Name),
+    /// Two trees stand at once.
+    #[error("'{0}' has two arms: a canary has begun and not ended")]
+    TwoArms(Name),
 }
 
 impl GroupError {
@@ -108,6 +121,7 @@ impl GroupError {
             Self::UnknownTarget { .. } => {
                 "add the endpoint to nearside.toml with this alias.dns_name"
             }
+            Self::TwoArms(_) => "`advisor rollback` takes the canary back",
             Self::FamiliesDiffer { .. } => {
                 "give every label both an A and an AAAA record, or none an AAAA"
             }
@@ -172,9 +186,6 @@ fn latency_member(
 }
 
 /// The latency topology: one alias for each label and family, with the endpoint's health check.
-///
-/// `EvaluateTargetHealth` is off: for API Gateway it fails only with the whole Region, and the
-/// endpoint's own check says more.
 #[must_use]
 pub fn latency_sets(
     service: &Name,
@@ -193,11 +204,7 @@ pub fn latency_sets(
                 record_type: family.clone(),
                 set_identifier: Some(format!("nearside-{label}")),
                 policy: Policy::Latency(label.clone()),
-                answer: Answer::Alias {
-                    hosted_zone_id: endpoint.hosted_zone_id.clone(),
-                    dns_name: endpoint.dns_name.clone(),
-                    evaluate_target_health: false,
-                },
+                answer: endpoint.answer(),
                 health_check: Some(endpoint.health_check()),
             });
         }

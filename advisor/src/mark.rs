@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::name::{Label, Name};
 use crate::record::{Policy, RecordSet, RecordType};
+use crate::topology::Arm;
 
 /// How long a lock or a marker may be cached. Nobody resolves them but the advisor.
 const MARK_TTL_S: u32 = 60;
@@ -52,6 +53,18 @@ impl Marks {
             Shadow::Live => "_nearside-live",
             Shadow::Next => "_nearside-next",
         })
+    }
+
+    /// Where the weighted group of a label stands.
+    #[must_use]
+    pub fn weighted(&self, label: &Label) -> Name {
+        self.service.child(&format!("_nearside-{label}"))
+    }
+
+    /// Where an arm's latency tree stands.
+    #[must_use]
+    pub fn arm(&self, arm: Arm) -> Name {
+        self.service.child(&format!("_nearside-{arm}"))
     }
 
     /// Whether a name is one of ours: directly below the service, not below a service within it.

@@ -3,6 +3,8 @@
 //! Pure. A plan is a document: it is written to `plan.json`, read by people, and hashed, so that an
 //! edited one is known. It can be applied only after `guard` has cleared it.
 
+mod arms;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
@@ -14,6 +16,8 @@ use crate::mark::{Marks, Shadow};
 use crate::name::{Label, Name};
 use crate::record::{Change, HealthCheck, RecordSet};
 use crate::zone::{HealthCheckSpec, ZoneFacts};
+
+pub use arms::home;
 
 /// The version of the plan document. Others are refused.
 pub const FORMAT: u32 = 1;
@@ -295,12 +299,9 @@ impl Ground<'_> {
         desired
     }
 
-    fn address_sets(&self, live: &LiveGroup, labels: &BTreeMap<Label, String>) -> Vec<RecordSet> {
-        latency_sets(self.service, labels, &live.families, self.endpoints)
-    }
-
-    /// The plan that points labels at endpoints, with the shadow groups beside them. It is empty
-    /// where no label moves: a group that is right is left as it is.
+    /// The plan that points labels at endpoints, with the shadow groups beside them, at the service
+    /// name or in the one arm below the wrapper. It is empty where no label moves: a group that is right
+    /// is left as it is.
     #[must_use]
     pub fn route(&self, live: &LiveGroup, moves: Vec<Move>, effect: Effect) -> Plan {
         let mut labels = live.labels.clone();
@@ -309,11 +310,12 @@ impl Ground<'_> {
         }
         let marks = Marks::of(self.service);
         let shadows = [Shadow::Live, Shadow::Next];
-        let mut sets = self.kept_at_service();
-        sets.extend(self.address_sets(live, &labels));
+        let home = home(self.service, self.records).unwrap_or_else(|| self.service.clone());
+        let mut sets = if home == *self.service { self.kept_at_service() } else { Vec::new() };
+        sets.extend(latency_sets(&home, &labels, &live.families, self.endpoints));
         sets.extend(shadows.iter().flat_map(|shadow| marks.shadow_sets(*shadow, labels.keys())));
         let mut names: Vec<Name> = shadows.iter().map(|shadow| marks.shadow(*shadow)).collect();
-        names.push(self.service.clone());
+        names.push(home);
         let desired = if moves.is_empty() {
             scope(self.service, self.records)
         } else {

@@ -16,7 +16,7 @@ use crate::journal::{Operation, cooling};
 use crate::mark::{Marks, Shadow};
 use crate::matrix::{Matrix, MatrixSource, SourceError};
 use crate::name::{Label, Name};
-use crate::plan::{Effect, Ground, Move, Plan, VantageEffect};
+use crate::plan::{Effect, Ground, Move, Plan, VantageEffect, home};
 use crate::record::RecordSet;
 use crate::settings::{self, SettingsError};
 use crate::zone::{Zone, ZoneError, ZoneFacts};
@@ -99,9 +99,11 @@ impl ZoneView {
         Ok(Self { zone: zone.facts().clone(), service, records, endpoints })
     }
 
-    /// The group at the service name.
+    /// The latency group at the service name, or in the one arm below its wrapper.
     pub fn live(&self) -> Result<LiveGroup, GroupError> {
-        live_group(&self.service, &self.records, &self.endpoints)
+        let home = home(&self.service, &self.records)
+            .ok_or_else(|| GroupError::TwoArms(self.service.clone()))?;
+        live_group(&home, &self.records, &self.endpoints)
     }
 
     /// The ground for plans.

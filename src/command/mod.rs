@@ -8,3 +8,4 @@ pub mod once;
 pub mod plan;
 pub mod regret;
 pub mod run;
+pub mod watch;

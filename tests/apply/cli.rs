@@ -9,7 +9,7 @@ use advisor::plan::Plan;
 
 use crate::stage::Stage;
 
-fn advisor(stage: &Stage, store: &str) -> Command {
+pub(crate) fn advisor(stage: &Stage, store: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_advisor"));
     let store = stage.dir.path().join(store);
     command
@@ -33,7 +33,7 @@ fn write_plan(stage: &Stage, plan: &Plan) -> PathBuf {
     path
 }
 
-async fn finish(child: std::process::Child) -> (Option<i32>, String) {
+pub(crate) async fn finish(child: std::process::Child) -> (Option<i32>, String) {
     let output = tokio::task::spawn_blocking(move || child.wait_with_output()).await;
     let output = output.unwrap().unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();

@@ -10,3 +10,5 @@ mod race;
 mod revert;
 mod service;
 mod stage;
+mod topology;
+mod watch;
