@@ -60,6 +60,10 @@ pub enum AdvisorCommand {
     Matrix,
     /// Show where Route 53 sends each vantage, and what another endpoint would give
     Regret(RegretArgs),
+    /// Say which Regions serve the clients of a cost matrix best, proven
+    Recommend(RecommendArgs),
+    /// Count clients in access logs, and say which vantages stand for them
+    Traffic(TrafficArgs),
     /// Decide, and write the exact record changes to a plan file
     Plan(PlanArgs),
     /// Apply a plan file: guarded, atomic, verified
@@ -148,6 +152,94 @@ pub struct RegretArgs {
     /// Do not ask before writing
     #[arg(long)]
     pub yes: bool,
+}
+
+/// `advisor recommend`
+#[derive(Debug, Args)]
+pub struct RecommendArgs {
+    /// Costs in ms, CSV: client,COLUMN,...; empty where unknown [default: what the store has of
+    /// endpoints, and estimates for the candidates]
+    #[arg(long, value_name = "FILE")]
+    pub matrix: Option<PathBuf>,
+    /// What each client weighs, CSV: client,weight [default: 1]
+    #[arg(long, value_name = "FILE")]
+    pub weights: Option<PathBuf>,
+    /// How many columns to choose
+    #[arg(long, value_name = "K")]
+    pub regions: usize,
+    /// A column that is always chosen; several may be named
+    #[arg(long, value_name = "COLUMN")]
+    pub pin: Vec<String>,
+    /// A column that is never chosen; several may be named
+    #[arg(long, value_name = "COLUMN")]
+    pub forbid: Vec<String>,
+    /// What is minimised: mean, slo:MS (the weight above MS), p95 (the MS within which 95 % lies)
+    #[arg(long, default_value = "mean", value_parser = objective)]
+    pub objective: ObjectiveArg,
+    /// What each column costs in units of the weighted sum, CSV: column,cost [default: nothing]
+    #[arg(long, value_name = "FILE")]
+    pub fixed_cost: Option<PathBuf>,
+    /// Count the cost with one of the chosen down, each in turn
+    #[arg(long)]
+    pub n_minus_1: bool,
+    /// Every number of columns up to K, also where K is over 20
+    #[arg(long)]
+    pub frontier: bool,
+    /// Seconds after which the best so far is printed with its gap
+    #[arg(long, value_name = "S", default_value = "60", value_parser = seconds)]
+    pub time_limit: f64,
+}
+
+/// `advisor traffic`
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("source").required(true))]
+pub struct TrafficArgs {
+    /// `CloudFront` access logs, plain or gzip: standard, real-time, RTMP, JSON
+    #[arg(long, value_name = "FILE", num_args = 1.., group = "source")]
+    pub cloudfront: Vec<PathBuf>,
+    /// API Gateway access logs, plain or gzip: JSON or the common log format
+    #[arg(long, value_name = "FILE", num_args = 1.., group = "source")]
+    pub apigateway: Vec<PathBuf>,
+    /// Route 53 query logs, plain or gzip: they count what resolvers had not cached, not traffic
+    #[arg(long, value_name = "FILE", num_args = 1.., group = "source")]
+    pub query_log: Vec<PathBuf>,
+    /// No log: the cities where the world's internet users live
+    #[arg(long, group = "source")]
+    pub population: bool,
+    /// A vantage, by its Region; several may be named [default: all commercial Regions]
+    #[arg(long, value_name = "REGION")]
+    pub vantage: Vec<String>,
+    /// Up to how many km a vantage stands for clients
+    #[arg(long, value_name = "KM", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=20_000))]
+    pub within: u32,
+    /// What the weights are of: each client's network or place, or the vantage nearest to it
+    #[arg(long, value_enum, default_value_t = WeightsOf::Vantage)]
+    pub by: WeightsOf,
+    /// Write weights here, CSV: client,weight
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// What a file of weights names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum WeightsOf {
+    /// The nearest vantage, as a matrix between Regions has it
+    Vantage,
+    /// The edge or the city
+    Place,
+    /// The client's /24 or /48
+    Prefix,
+}
+
+/// What a recommendation minimises.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum ObjectiveArg {
+    /// The weighted mean cost.
+    Mean,
+    /// The weight that costs more than so many ms.
+    Slo(f64),
+    /// The cost within which 95 % of the weight lies.
+    P95,
 }
 
 /// `advisor plan`
@@ -256,6 +348,26 @@ impl From<ConnectionArg> for probe::sample::Connection {
             ConnectionArg::Warm => Self::Warm,
         }
     }
+}
+
+fn objective(text: &str) -> Result<ObjectiveArg, String> {
+    let wrong = || format!("'{text}' is no objective: write mean, slo:MS or p95");
+    match text.split_once(':') {
+        None if text == "mean" => Ok(ObjectiveArg::Mean),
+        None if text == "p95" => Ok(ObjectiveArg::P95),
+        Some(("slo", limit)) => {
+            let limit_ms: f64 = limit.parse().map_err(|_| wrong())?;
+            let is_usable = limit_ms.is_finite() && limit_ms >= 0.0;
+            is_usable.then_some(ObjectiveArg::Slo(limit_ms)).ok_or_else(wrong)
+        }
+        _ => Err(wrong()),
+    }
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let bound = "write seconds, above 0 and at most 86400";
+    let seconds: f64 = text.parse().map_err(|_| bound.to_owned())?;
+    if seconds > 0.0 && seconds <= 86_400.0 { Ok(seconds) } else { Err(bound.to_owned()) }
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -49,6 +49,11 @@ async fn advise(arguments: &Advisor, terminal: Terminal) -> Result<(), Failure> 
         AdvisorCommand::Probe(args) => command::run::run(&setup()?, terminal, args).await,
         AdvisorCommand::Matrix => command::matrix::run(&setup()?, terminal).await,
         AdvisorCommand::Regret(args) => command::regret::run(&setup()?, terminal, args).await,
+        AdvisorCommand::Recommend(args) => {
+            let setup = if args.matrix.is_none() { Some(setup()?) } else { None };
+            command::recommend::run(setup.as_ref(), terminal, args)
+        }
+        AdvisorCommand::Traffic(args) => command::traffic::run(terminal, args),
         AdvisorCommand::Plan(args) => command::plan::run(&setup()?, terminal, args).await,
         AdvisorCommand::Apply(args) => command::apply::apply(&setup()?, terminal, args).await,
         AdvisorCommand::Rollback(args) => command::apply::rollback(&setup()?, terminal, args).await,

@@ -58,12 +58,29 @@ pub fn city_of_pop(pop: &str) -> Option<&'static str> {
     named.find(|(found, _)| found.eq_ignore_ascii_case(code)).map(|(_, city)| city)
 }
 
-/// The great circle between two Regions, in km (haversine).
+/// Where a `CloudFront` location is, degrees north and east, by the first three letters of its code.
+#[must_use]
+pub fn point_of_pop(pop: &str) -> Option<(f64, f64)> {
+    let code = pop.get(..3)?;
+    let line = EDGES.lines().skip(1).find(|line| {
+        line.split(',').next().is_some_and(|found| found.eq_ignore_ascii_case(code))
+    })?;
+    let mut cells = line.split(',').skip(4);
+    Some((cells.next()?.parse().ok()?, cells.next()?.parse().ok()?))
+}
+
+/// The great circle between two Regions, in km.
 #[must_use]
 pub fn distance_km(from: RegionPlace, to: RegionPlace) -> f64 {
-    let (a, b) = (from.latitude.to_radians(), to.latitude.to_radians());
+    great_circle_km((from.latitude, from.longitude), (to.latitude, to.longitude))
+}
+
+/// The great circle between two points, degrees north and east, in km (haversine).
+#[must_use]
+pub fn great_circle_km(from: (f64, f64), to: (f64, f64)) -> f64 {
+    let (a, b) = (from.0.to_radians(), to.0.to_radians());
     let half_latitude = ((b - a) / 2.0).sin();
-    let half_longitude = ((to.longitude - from.longitude).to_radians() / 2.0).sin();
+    let half_longitude = ((to.1 - from.1).to_radians() / 2.0).sin();
     let h = half_latitude.powi(2) + a.cos() * b.cos() * half_longitude.powi(2);
     2.0 * EARTH_KM * h.sqrt().min(1.0).asin()
 }

@@ -10,7 +10,7 @@ use crate::terminal::Terminal;
 use advisor::survey::SurveyError;
 
 /// How far back the merged percentiles look: the span of the evidence.
-fn span_ms(setup: &Setup) -> i64 {
+pub(crate) fn span_ms(setup: &Setup) -> i64 {
     let evidence = &setup.config.evidence;
     let slots = advisor::evidence::EvidenceRule::slots(evidence.blocks);
     advisor::settings::millis(evidence.block) * i64::from(slots)

@@ -1,8 +1,10 @@
 //! How results look: text for people, JSON for scripts. Pure functions of what the crates return.
 
 pub mod matrix;
+pub mod recommend;
 pub mod regret;
 pub mod table;
+pub mod traffic;
 
 use std::fmt::Write as _;
 

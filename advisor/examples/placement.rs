@@ -1,0 +1,45 @@
+//! Times the placement solver on a matrix of costs, for `tests/bench/placement.sh`.
+//!
+//!     placement FILE K [FIRST]    CSV client,COLUMN,...[,weight]; solves FIRST..K, or K alone
+//!
+//! Prints one line of JSON for each number of columns: total, bound, microseconds. Reading the file
+//! is not in the time; laying out the rows is.
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use advisor::placement::{CostMatrix, Objective, Request, read_table, solve};
+use probe::clock::{Clock, SystemClock};
+
+/// When proving is given up.
+const LIMIT: Duration = Duration::from_mins(2);
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let path = arguments.next().ok_or("name a matrix")?;
+    let k: usize = arguments.next().ok_or("how many columns?")?.parse()?;
+    let first: usize = arguments.next().map_or(Ok(k), |first| first.parse())?;
+    let mut matrix = CostMatrix::from_table(&read_table(&std::fs::read_to_string(&path)?)?)?;
+    if let Some(weights) = arguments.next() {
+        matrix.set_weights(&read_table(&std::fs::read_to_string(weights)?)?)?;
+    }
+    let request = Request {
+        objective: Objective::Mean,
+        pinned: Vec::new(),
+        forbidden: Vec::new(),
+        fixed: Vec::new(),
+        n_minus_1: false,
+    };
+    let clock = SystemClock;
+    let started = clock.now();
+    let mut is_over = || clock.now().duration_since(started) >= LIMIT;
+    let answers = solve(&matrix, &request, first..=k, &mut is_over)?;
+    let us = clock.now().duration_since(started).as_micros();
+    let mut out = std::io::stdout().lock();
+    for answer in &answers {
+        let total = answer.total.unwrap_or(f64::NAN);
+        writeln!(out, "{{\"k\":{},\"total\":{total},\"gap\":{}}}", answer.k, answer.gap)?;
+    }
+    writeln!(out, "{{\"us\":{us}}}")?;
+    Ok(())
+}

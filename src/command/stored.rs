@@ -1,0 +1,117 @@
+//! What the store knows of a deployment: costs, round trips to candidates, and kinds of endpoints
+//! side by side. It reads; `advisor::placement` makes sense of it.
+
+use std::collections::BTreeMap;
+
+use advisor::placement::{
+    Deployment, KindComparison, Measured, WindowMedians, compare_kinds, deployment,
+    is_edge_optimized_trap,
+};
+use probe::config::{Config, EndpointKind, TargetKind};
+use probe::histogram::Histogram;
+use probe::sample::{Connection, Phase};
+use probe::store::{MergedRow, Store, WindowRow};
+
+use crate::command::matrix::span_ms;
+use crate::command::run::store_failure;
+use crate::failure::{Exit, Failure};
+use crate::setup::Setup;
+
+/// What deployment advice is made from.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    /// Costs and estimates.
+    pub deployment: Deployment,
+    /// Endpoints of different kinds in one Region.
+    pub kinds: Vec<KindComparison>,
+    /// Whether an edge-optimized domain is among several endpoints.
+    pub is_trapped: bool,
+}
+
+/// Reads the span of the evidence.
+pub fn stored(setup: &Setup) -> Result<Stored, Failure> {
+    let config = &setup.config;
+    let (since_ms, now_ms) = (setup.now_ms() - span_ms(setup), setup.now_ms());
+    let store = Store::open_existing(&setup.store).map_err(|error| store_failure(&error))?;
+    let rows = store.merged(since_ms, now_ms).map_err(|error| store_failure(&error))?;
+    let round_trips = round_trips(config, &rows);
+    let made = deployment(&measured(config, &rows), &round_trips, config.evidence.cold_share);
+    if made.matrix.clients.is_empty() {
+        return Err(Failure::new(Exit::Failed, "the store has no cost of any Regional endpoint")
+            .hint("measure with `advisor probe`, or bring costs with --matrix"));
+    }
+    let has_kinds = config.endpoints.iter().any(|endpoint| endpoint.kind != EndpointKind::Regional);
+    let windows = if has_kinds {
+        store.windows(since_ms, now_ms).map_err(|error| store_failure(&error))?
+    } else {
+        Vec::new()
+    };
+    Ok(Stored {
+        deployment: made,
+        kinds: compare_kinds(&config.endpoints, &medians(windows), config.evidence.alpha),
+        is_trapped: is_edge_optimized_trap(&config.endpoints),
+    })
+}
+
+/// The median of each window, all paths of an endpoint together.
+fn medians(windows: Vec<WindowRow>) -> WindowMedians {
+    let mut merged: BTreeMap<(Connection, String, String, i64), Histogram> = BTreeMap::new();
+    for window in windows {
+        let series = window.series;
+        let key = (series.connection, series.target, series.vantage, window.start_ms);
+        merged.entry(key).or_default().merge(&window.response);
+    }
+    let median = |histogram: &Histogram| Some(histogram.quantile_us(0.5)? as f64 / 1_000.0);
+    merged.into_iter().filter_map(|(key, all)| Some((key, median(&all)?))).collect()
+}
+
+/// The median responses of Regional endpoints; of several paths the one that most samples took.
+fn measured(config: &Config, rows: &[MergedRow]) -> Vec<Measured> {
+    let mut heaviest: BTreeMap<(&str, &str, Connection), &MergedRow> = BTreeMap::new();
+    for row in rows {
+        let key = (&row.series.vantage[..], &row.series.target[..], row.series.connection);
+        let kept = heaviest.entry(key).or_insert(row);
+        if row.attempts > kept.attempts {
+            *kept = row;
+        }
+    }
+    let regional = |id: &str| {
+        let of_id = config.endpoints.iter().find(|endpoint| endpoint.id == id);
+        of_id.filter(|endpoint| endpoint.kind == EndpointKind::Regional)
+    };
+    let cell = |((vantage, target, connection), row): ((&str, &str, _), &MergedRow)| {
+        Some(Measured {
+            vantage: vantage.to_owned(),
+            endpoint: target.to_owned(),
+            region: regional(target)?.region.clone(),
+            connection,
+            response_ms: row.response.quantile_us(0.5)? as f64 / 1_000.0,
+        })
+    };
+    heaviest.into_iter().filter_map(cell).collect()
+}
+
+/// Round trips by vantage and Region: of candidates, and of endpoints where there is no candidate.
+fn round_trips(config: &Config, rows: &[MergedRow]) -> BTreeMap<(String, String), f64> {
+    let endpoint = |id: &str| {
+        let of_id = config.endpoints.iter().find(|endpoint| endpoint.id == id);
+        of_id.map(|endpoint| endpoint.region.clone())
+    };
+    let candidate = |id: &str| {
+        let of_id = config.targets.iter().find(|target| target.id == id);
+        let of_id = of_id.filter(|target| target.kind == TargetKind::Candidate)?;
+        of_id.id.strip_prefix("candidate-").map(str::to_owned)
+    };
+    let mut round_trips = BTreeMap::new();
+    for is_candidate in [false, true] {
+        for row in rows.iter().filter(|row| row.series.connection == Connection::Cold) {
+            let id = &row.series.target[..];
+            let region = if is_candidate { candidate(id) } else { endpoint(id) };
+            let connect_us = row.phases.get(Phase::Connect).quantile_us(0.5);
+            if let Some((region, us)) = region.zip(connect_us) {
+                round_trips.insert((row.series.vantage.clone(), region), us as f64 / 1_000.0);
+            }
+        }
+    }
+    round_trips
+}

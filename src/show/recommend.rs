@@ -1,0 +1,376 @@
+//! A recommendation as one page of text and as JSON.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use advisor::placement::{
+    Answer, Change, CostMatrix, EDGE_OPTIMIZED_MIGRATION, EDGE_OPTIMIZED_TRAP, Effect,
+    KindComparison, Objective, Request, SeriesModel,
+};
+use serde_json::{Value, json};
+
+use super::table::{Table, ms};
+
+/// Clients that are named one by one in the text.
+const NAMED_MAX: usize = 5;
+/// Clients that are named one by one in JSON.
+const LISTED_MAX: usize = 1_000;
+
+/// Everything that is known of a recommendation.
+#[derive(Debug, Clone, Copy)]
+pub struct RecommendView<'a> {
+    /// The matrix.
+    pub matrix: &'a CostMatrix,
+    /// What was asked.
+    pub request: &'a Request,
+    /// One answer for each number of columns; the last is the one that was asked for.
+    pub answers: &'a [Answer],
+    /// What it does.
+    pub effect: &'a Effect,
+    /// What it is compared with; empty for nothing.
+    pub before: &'a [usize],
+    /// When proving was given up, in seconds.
+    pub time_limit_s: f64,
+    /// The columns whose costs are estimates.
+    pub estimated: &'a BTreeSet<usize>,
+    /// The models behind them.
+    pub models: &'a [SeriesModel],
+    /// Endpoints of different kinds, side by side.
+    pub kinds: &'a [KindComparison],
+    /// Whether an edge-optimized domain is among several endpoints.
+    pub is_trapped: bool,
+}
+
+impl RecommendView<'_> {
+    fn names(&self, columns: &[usize]) -> Vec<&str> {
+        columns.iter().map(|column| self.matrix.columns[*column].as_str()).collect()
+    }
+
+    /// The page: the answer first.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let Some(answer) = self.answers.last() else { return String::new() };
+        let mut text = self.headline(answer);
+        if answer.chosen.is_empty() {
+            text.push_str(&self.coverage());
+            return super::escape_lines(&text);
+        }
+        let _ = write!(text, "\n{}", self.frontier());
+        let _ = write!(text, "\n{}", self.members());
+        text.push_str(&self.changes());
+        let _ = write!(text, "\n{}{}", self.coverage(), self.estimates());
+        text.push_str(&self.endpoint_kinds());
+        super::escape_lines(&text)
+    }
+
+    /// Which columns are estimates, and how far off such estimates are.
+    fn estimates(&self) -> String {
+        if self.estimated.is_empty() {
+            return String::new();
+        }
+        let columns: Vec<usize> = self.estimated.iter().copied().collect();
+        let mut text =
+            format!("estimates, nothing is deployed there: {}\n", self.names(&columns).join(", "));
+        for model in self.models {
+            let error = |quantile| model.error_share(quantile).map_or("unknown".into(), percent);
+            let _ = writeln!(
+                text,
+                "  {}: {:.2} round trips and {:.1} ms; left out in turn, endpoints are missed by {} \
+                 (median) and {} (p90)",
+                model.connection.as_str(),
+                model.fit.multiplier,
+                model.fit.service_ms,
+                error(0.5),
+                error(0.9)
+            );
+        }
+        text
+    }
+
+    /// Which kind of endpoint is faster where there are several, and how to leave the trap.
+    fn endpoint_kinds(&self) -> String {
+        let mut text = String::new();
+        for kind in self.kinds {
+            let _ = write!(
+                text,
+                "endpoint kind in {}, {}: {} against {}: {}",
+                kind.region,
+                kind.connection.as_str(),
+                kind.first,
+                kind.second,
+                kind.verdict.code()
+            );
+            let _ = match kind.verdict.difference() {
+                Some(told) => writeln!(
+                    text,
+                    ", gains {:.1} ms ({:.1} to {:.1}; {} pairs)",
+                    told.gain_ms, told.interval_ms.0, told.interval_ms.1, told.pairs
+                ),
+                None => writeln!(text),
+            };
+        }
+        if self.is_trapped {
+            let _ = writeln!(text, "{EDGE_OPTIMIZED_TRAP} (reason: edge-optimized)");
+            for (at, step) in EDGE_OPTIMIZED_MIGRATION.iter().enumerate() {
+                let _ = writeln!(text, "  {}. {step}", at + 1);
+            }
+        }
+        text
+    }
+
+    fn headline(&self, answer: &Answer) -> String {
+        if answer.chosen.is_empty() {
+            let sure = if answer.optimal { "" } else { " was found that" };
+            return format!(
+                "no choice of {} column{}{sure} serves every client (reason: {})\n",
+                answer.k,
+                if answer.k == 1 { "" } else { "s" },
+                reason(answer)
+            );
+        }
+        let figure = match self.request.objective {
+            Objective::Mean => format!("mean cost {} ms", ms(answer.cost_ms)),
+            Objective::Slo(limit) => {
+                format!("{} within {limit} ms", percent(answer.covered_share.unwrap_or(0.0)))
+            }
+            Objective::P95 => format!(
+                "{} within {} ms",
+                percent(answer.covered_share.unwrap_or(0.0)),
+                ms(answer.cost_ms)
+            ),
+        };
+        let down = if self.request.n_minus_1 { ", one of them down, each in turn" } else { "" };
+        let proof = if answer.optimal {
+            "nothing is better: proven".to_owned()
+        } else {
+            format!(
+                "not proven within {} s: at most {} better is possible",
+                self.time_limit_s,
+                percent(answer.gap)
+            )
+        };
+        format!("{}\n{figure}{down}; {proof}\n", self.names(&answer.chosen).join(", "))
+    }
+
+    fn frontier(&self) -> String {
+        let mut headings = vec!["k", "cost, ms", "marginal gain, ms", "total"];
+        let has_fixed = !self.request.fixed.is_empty();
+        let has_share = self.request.objective != Objective::Mean;
+        headings.extend(has_share.then_some("within"));
+        headings.extend(has_fixed.then_some("fixed cost"));
+        headings.extend(["gap", "columns"]);
+        let mut table = Table::new(headings);
+        let mut last = None;
+        for answer in self.answers {
+            let gain = last.zip(answer.cost_ms).map(|(before, after): (f64, f64)| before - after);
+            let mut row = vec![answer.k.to_string(), ms(answer.cost_ms), ms(gain), total(answer)];
+            row.extend(has_share.then(|| answer.covered_share.map_or("-".into(), percent)));
+            row.extend(has_fixed.then(|| ms(Some(answer.fixed_cost))));
+            let gap = if answer.optimal { "0".to_owned() } else { percent(answer.gap) };
+            let chosen = self.names(&answer.chosen).join(" ");
+            row.extend([gap, if chosen.is_empty() { reason(answer).to_owned() } else { chosen }]);
+            table.row(row);
+            last = answer.cost_ms;
+        }
+        table.text()
+    }
+
+    fn members(&self) -> String {
+        let mut table = Table::new([
+            "column",
+            "serves",
+            "mean cost without it, ms",
+            "best in its stead",
+            "then, ms",
+        ]);
+        for member in &self.effect.members {
+            let instead = member.instead.map(|(column, _)| self.matrix.columns[column].clone());
+            table.row([
+                self.matrix.columns[member.column].clone(),
+                percent(member.served_share),
+                member.loss_ms.map_or("strands clients".into(), signed),
+                instead.unwrap_or_else(|| "-".into()),
+                member.instead.map_or("-".into(), |(_, loss)| signed(loss)),
+            ]);
+        }
+        let least = self.effect.members.iter().filter(|member| {
+            member.loss_ms.is_some() && !self.request.pinned.contains(&member.column)
+        });
+        let least = least.min_by(|a, b| {
+            a.loss_ms.unwrap_or(f64::INFINITY).total_cmp(&b.loss_ms.unwrap_or(f64::INFINITY))
+        });
+        let drop = least.map_or(String::new(), |member| {
+            format!(
+                "to drop first: {} ({} ms)\n",
+                self.matrix.columns[member.column],
+                member.loss_ms.map_or("-".into(), signed)
+            )
+        });
+        format!("{}{drop}", table.text())
+    }
+
+    fn changes(&self) -> String {
+        if self.before.is_empty() {
+            return String::new();
+        }
+        let (gain, lose) = self.effect.shares;
+        let mut text = format!(
+            "\ncompared with {}: {} of the weight gains, {} loses\n",
+            self.names(self.before).join(", "),
+            percent(gain),
+            percent(lose)
+        );
+        for (word, changes) in [("gains", &self.effect.gains), ("loses", &self.effect.losses)] {
+            for change in changes.iter().take(NAMED_MAX) {
+                let _ = writeln!(
+                    text,
+                    "  {} {word} {} ms: {} {} -> {} {}",
+                    self.matrix.clients[change.client],
+                    ms(Some((change.after.1 - change.before.1).abs())),
+                    self.matrix.columns[change.before.0],
+                    ms(Some(change.before.1)),
+                    self.matrix.columns[change.after.0],
+                    ms(Some(change.after.1)),
+                );
+            }
+            if changes.len() > NAMED_MAX {
+                let _ = writeln!(text, "  and {} more", changes.len() - NAMED_MAX);
+            }
+        }
+        text
+    }
+
+    fn coverage(&self) -> String {
+        let served = self.matrix.weight();
+        let left: f64 = self.matrix.left_out.iter().map(|(_, weight)| weight).sum();
+        let mut text = format!(
+            "clients with a known cost: {} ({} of the weight)\n",
+            self.matrix.clients.len(),
+            percent(served / (served + left))
+        );
+        if !self.matrix.left_out.is_empty() {
+            let all = self.matrix.left_out.iter().map(|(name, _)| name.as_str());
+            let first: Vec<&str> = all.take(NAMED_MAX * 2).collect();
+            let more = self.matrix.left_out.len() - first.len();
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let _ = writeln!(text, "left out, no cost is known: {}{more}", first.join(", "));
+        }
+        text
+    }
+
+    /// Everything.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        let mut regions = self.answers.last().map_or(Value::Null, |answer| self.answer(answer));
+        let frontier: Vec<Value> = self.answers.iter().map(|answer| self.answer(answer)).collect();
+        regions["frontier"] = json!(frontier);
+        let members = self.effect.members.iter().map(|member| {
+            json!({
+                "column": self.matrix.columns[member.column],
+                "served_share": member.served_share,
+                "loss_without_ms": member.loss_ms,
+                "instead": member.instead.map(|(column, _)| &self.matrix.columns[column]),
+                "loss_instead_ms": member.instead.map(|(_, loss)| loss),
+            })
+        });
+        regions["members"] = json!(members.collect::<Vec<_>>());
+        regions["compared_with"] = json!(self.names(self.before));
+        let (gain, lose) = self.effect.shares;
+        regions["gains"] = self.change_list(&self.effect.gains, gain);
+        regions["losses"] = self.change_list(&self.effect.losses, lose);
+        let left = self.matrix.left_out.iter();
+        let estimated: Vec<usize> = self.estimated.iter().copied().collect();
+        let models = self.models.iter().map(|model| {
+            json!({
+                "connection": model.connection.as_str(),
+                "multiplier": model.fit.multiplier,
+                "service_ms": model.fit.service_ms,
+                "left_out_error_p50_share": model.error_share(0.5),
+                "left_out_error_p90_share": model.error_share(0.9),
+            })
+        });
+        json!({
+            "regions": regions,
+            "endpoint_kinds": self.kinds.iter().map(kind_json).collect::<Vec<_>>(),
+            "migration": if self.is_trapped { &EDGE_OPTIMIZED_MIGRATION[..] } else { &[] },
+            "estimates": {
+                "columns": self.names(&estimated),
+                "models": models.collect::<Vec<_>>(),
+            },
+            "coverage": {
+                "clients": self.matrix.clients.len(),
+                "weight": self.matrix.weight(),
+                "left_out": left.map(|(client, weight)| json!({"client": client, "weight": weight}))
+                    .collect::<Vec<_>>(),
+            },
+        })
+    }
+
+    fn answer(&self, answer: &Answer) -> Value {
+        json!({
+            "k": answer.k,
+            "chosen": self.names(&answer.chosen),
+            "cost_ms": answer.cost_ms,
+            "total": answer.total,
+            "fixed_cost": answer.fixed_cost,
+            "covered_share": answer.covered_share,
+            "optimal": answer.optimal,
+            "gap": answer.gap,
+            "reason": reason(answer),
+        })
+    }
+
+    fn change_list(&self, changes: &[Change], share: f64) -> Value {
+        let listed = changes.iter().take(LISTED_MAX).map(|change| {
+            json!({
+                "client": self.matrix.clients[change.client],
+                "from": self.matrix.columns[change.before.0],
+                "from_ms": change.before.1,
+                "to": self.matrix.columns[change.after.0],
+                "to_ms": change.after.1,
+            })
+        });
+        json!({
+            "share": share,
+            "clients": changes.len(),
+            "listed": listed.collect::<Vec<_>>(),
+        })
+    }
+}
+
+fn kind_json(kind: &KindComparison) -> Value {
+    let told = kind.verdict.difference();
+    json!({
+        "region": kind.region,
+        "connection": kind.connection.as_str(),
+        "first": kind.first,
+        "second": kind.second,
+        "reason": kind.verdict.code(),
+        "gain_ms": told.map(|told| told.gain_ms),
+        "gain_low_ms": told.map(|told| told.interval_ms.0),
+        "gain_high_ms": told.map(|told| told.interval_ms.1),
+        "pairs": told.map(|told| told.pairs),
+    })
+}
+
+fn reason(answer: &Answer) -> &'static str {
+    match (answer.chosen.is_empty(), answer.optimal) {
+        (false, true) => "optimal",
+        (false, false) => "time-limit",
+        (true, true) => "infeasible",
+        (true, false) => "none-found",
+    }
+}
+
+fn total(answer: &Answer) -> String {
+    answer.total.map_or_else(|| "-".to_owned(), |total| format!("{total:.3}"))
+}
+
+fn percent(share: f64) -> String {
+    // An empty sum is minus zero.
+    format!("{:.1} %", share * 100.0 + 0.0)
+}
+
+fn signed(value: f64) -> String {
+    format!("{value:+.1}")
+}
