@@ -55,9 +55,11 @@ pub enum AdvisorCommand {
     /// Run the lab, a small AWS on loopback, until interrupted
     Lab(LabArgs),
     /// Measure from this machine into the store, as `probe run` does
-    Probe(RunArgs),
+    Probe(WatchedRunArgs),
     /// Show what was measured: vantage x endpoint
     Matrix,
+    /// Watch live what is measured, where users are sent, and what is advised
+    Tui(TuiArgs),
     /// Show where Route 53 sends each vantage, and what another endpoint would give
     Regret(RegretArgs),
     /// Say which Regions serve the clients of a cost matrix best, proven
@@ -127,6 +129,42 @@ pub struct RunArgs {
     /// Serve /metrics and /healthz here
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<SocketAddr>,
+}
+
+/// `advisor probe`
+#[derive(Debug, Args)]
+pub struct WatchedRunArgs {
+    /// As for `probe run`.
+    #[command(flatten)]
+    pub run: RunArgs,
+    /// Show the dashboard while measuring; quitting it stops both
+    #[arg(long)]
+    pub tui: bool,
+}
+
+/// `advisor tui`
+#[derive(Debug, Args)]
+pub struct TuiArgs {
+    /// Print one frame of so many columns and rows as text, like 120x40, and end
+    #[arg(long, value_name = "WxH", value_parser = frame_size)]
+    pub frame: Option<(u16, u16)>,
+    /// Keys that are pressed before the frame is drawn, like 2jj
+    #[arg(long, value_name = "KEYS", default_value = "", requires = "frame")]
+    pub keys: String,
+    /// Whether the frame has colours
+    #[arg(long, value_enum, default_value_t = ColorArg::Auto, requires = "frame")]
+    pub color: ColorArg,
+}
+
+/// When there are colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ColorArg {
+    /// On a terminal, unless `NO_COLOR` is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
 }
 
 /// `probe export`
@@ -373,5 +411,13 @@ fn seconds(text: &str) -> Result<f64, String> {
 fn duration(text: &str) -> Result<Duration, String> {
     probe::config::parse_duration(text).ok_or_else(|| {
         format!("'{text}' is no duration: write a whole number and ms, s, m, h or d")
+    })
+}
+
+fn frame_size(text: &str) -> Result<(u16, u16), String> {
+    let side = |text: &str| text.parse().ok().filter(|side| (1..=1_000).contains(side));
+    let sides = text.split_once('x').and_then(|(w, h)| Some((side(w)?, side(h)?)));
+    sides.ok_or_else(|| {
+        format!("'{text}' is no size: write columns x rows, each 1 to 1000, like 120x40")
     })
 }

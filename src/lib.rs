@@ -46,8 +46,12 @@ async fn advise(arguments: &Advisor, terminal: Terminal) -> Result<(), Failure> 
     match &arguments.command {
         AdvisorCommand::Demo(args) => demo::run(terminal, args).await,
         AdvisorCommand::Lab(args) => command::lab::run(terminal, args).await,
-        AdvisorCommand::Probe(args) => command::run::run(&setup()?, terminal, args).await,
+        AdvisorCommand::Probe(args) if args.tui => {
+            command::tui::probe(&setup()?, terminal, &args.run).await
+        }
+        AdvisorCommand::Probe(args) => command::run::run(&setup()?, terminal, &args.run).await,
         AdvisorCommand::Matrix => command::matrix::run(&setup()?, terminal).await,
+        AdvisorCommand::Tui(args) => command::tui::run(&setup()?, terminal, args).await,
         AdvisorCommand::Regret(args) => command::regret::run(&setup()?, terminal, args).await,
         AdvisorCommand::Recommend(args) => {
             let setup = if args.matrix.is_none() { Some(setup()?) } else { None };
@@ -90,7 +94,7 @@ fn log_to_stderr(filter: Option<&str>, no_color: bool) {
     let filter = tracing_subscriber::EnvFilter::new(filter.unwrap_or(LOG_DEFAULT));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(|| terminal::LogWriter)
         .with_ansi(!no_color && std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .init();
 }

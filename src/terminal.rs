@@ -3,7 +3,11 @@
 //! The only module that prints. Progress is escaped here; results are escaped where they are made,
 //! since only there is it known which control characters are meant (colours).
 
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::io::{self, BufRead as _, IsTerminal as _, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use probe::clock::{Clock as _, SystemClock};
+use tui::{Entry, Inbox, Message};
 
 use serde::Serialize;
 
@@ -71,6 +75,51 @@ impl Terminal {
 /// Prints a failure; the only thing on stderr that `--quiet` keeps.
 pub fn print_failure(failure: &Failure) {
     let _ = write!(io::stderr(), "{}", failure.render());
+}
+
+/// Who hears the log in place of stderr, while a dashboard owns the terminal.
+static DIVERTED: Mutex<Option<Arc<Inbox>>> = Mutex::new(None);
+
+/// Sends the log to a dashboard until what this returns is dropped.
+#[must_use]
+pub fn divert_log(inbox: Arc<Inbox>) -> Diverted {
+    *DIVERTED.lock().unwrap_or_else(PoisonError::into_inner) = Some(inbox);
+    Diverted(())
+}
+
+/// As long as it lives, the log goes to a dashboard.
+#[derive(Debug)]
+pub struct Diverted(());
+
+impl Drop for Diverted {
+    fn drop(&mut self) {
+        *DIVERTED.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+/// Where log lines go: stderr, or the dashboard that owns the terminal.
+#[derive(Debug, Clone, Copy)]
+pub struct LogWriter;
+
+impl Write for LogWriter {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let diverted = DIVERTED.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(inbox) = diverted else { return io::stderr().write(line) };
+        let text = probe::once::escape(without_colors(&String::from_utf8_lossy(line)).trim_end());
+        inbox.push(Message::Happened(vec![Entry::failure(SystemClock.wall_ms(), text)]));
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
+/// The line without the codes that colour it.
+fn without_colors(line: &str) -> String {
+    let mut parts = line.split("\u{1b}[");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| text + part.split_once('m').map_or(part, |(_, rest)| rest))
 }
 
 fn print(text: &str) -> Result<(), Failure> {

@@ -225,3 +225,45 @@ fn a_store_of_the_first_schema_is_brought_up_and_flags_are_kept() {
     assert_eq!(rows.iter().map(|row| row.series.target.as_str()).collect::<Vec<_>>(), ["a", "b"]);
     assert_eq!(rows[0].response.len(), 2);
 }
+
+#[test]
+fn a_screen_reads_columns_and_changes_nothing() {
+    use probe::store::SpanTable;
+    let (folder, mut store) = store(FOUR);
+    let mut failing = window("b", 4_000, 1_000, &[300]);
+    failing.attempts += 1;
+    failing.failures.insert("reset", 1);
+    failing.response.record(5_000_001);
+    store.write(&[window("a", 0, 1_000, &[100, 200]), window("a", 4_000, 1_000, &[9])]).unwrap();
+
+    let path = folder.path().join("nearside.sqlite");
+    let screen = Store::open_read_only(&path).unwrap();
+    assert_eq!(screen.grid(), FOUR);
+    let before = screen.data_version().unwrap();
+    store.write(&[failing]).unwrap();
+    assert_ne!(screen.data_version().unwrap(), before, "another connection wrote");
+
+    let names = screen.series().unwrap();
+    let mut spans = Vec::new();
+    screen.spans(SpanTable::Windows, (0, 9_000), |span| spans.push(span)).unwrap();
+    let seen: Vec<(&str, i64, u64, u64, u64)> = spans
+        .iter()
+        .map(|span| {
+            let p50_us = span.quantiles.unwrap().p50_us;
+            let target = names[&span.series].target.as_str();
+            (target, span.start_ms, span.attempts, span.failures, p50_us)
+        })
+        .collect();
+    assert_eq!(seen, [("a", 0, 2, 0, 100), ("a", 4_000, 1, 0, 9), ("b", 4_000, 2, 1, 300)]);
+
+    let merged = screen.merged_of(&names, SpanTable::Windows, (0, 9_000)).unwrap();
+    assert_eq!(merged, screen.merged(0, 9_000).unwrap(), "the same rows, merged the same way");
+    let failed = screen.failed_windows(0, 10).unwrap();
+    assert_eq!((failed.len(), failed[0].by_kind.as_str()), (1, "reset=1"));
+    assert_eq!(failed[0].series.target, "b");
+
+    let mut screen = screen;
+    assert!(screen.write(&[window("a", 8_000, 1_000, &[1])]).is_err(), "it was opened to read");
+    let absent = Store::open_read_only(folder.path().join("other.sqlite"));
+    assert!(matches!(absent, Err(StoreError::Absent { .. })));
+}

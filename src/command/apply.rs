@@ -187,6 +187,11 @@ impl<'a> Writer<'a> {
         Ok(Some(applier.apply(&cleared).await?))
     }
 
+    /// What the guards would say of a plan now.
+    pub async fn judge(&self, plan: Plan) -> Result<(), Failure> {
+        self.clear(plan).await.map(|_| ())
+    }
+
     /// Asks the plan's targets and lets the guards judge.
     async fn clear(&self, plan: Plan) -> Result<advisor::guard::Cleared<Plan>, Failure> {
         let service = settings::service(&self.setup.config)?;

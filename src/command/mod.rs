@@ -11,4 +11,5 @@ pub mod regret;
 pub mod run;
 pub mod stored;
 pub mod traffic;
+pub mod tui;
 pub mod watch;

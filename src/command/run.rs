@@ -18,6 +18,23 @@ use crate::terminal::Terminal;
 
 /// Measures into the store.
 pub async fn run(setup: &Setup, terminal: Terminal, args: &RunArgs) -> Result<(), Failure> {
+    let options = options(setup, terminal, args).await?;
+    let stop = async {
+        // Without a way to listen for signals the agent runs until its time is over.
+        if shutdown_signal().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    let summary = measure(setup, options, stop).await?;
+    conclude(terminal, &summary)
+}
+
+/// What the command line asks the agent for; says what will be measured.
+pub async fn options(
+    setup: &Setup,
+    terminal: Terminal,
+    args: &RunArgs,
+) -> Result<Options, Failure> {
     let vantages = vantages(&setup.config, &args.vantage)?;
     terminal.say(&format!(
         "measuring {} endpoints and {} targets from {} into {}",
@@ -30,15 +47,12 @@ pub async fn run(setup: &Setup, terminal: Terminal, args: &RunArgs) -> Result<()
         Some(at) => Some(listen(terminal, at).await?),
         None => None,
     };
-    let options = Options { vantages, until: args.measure, metrics, ..Options::default() };
-    let stop = async {
-        // Without a way to listen for signals the agent runs until its time is over.
-        if shutdown_signal().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    };
-    let summary = measure(setup, options, stop).await?;
-    terminal.result(&show::summary_text(&summary), &show::summary_json(&summary))?;
+    Ok(Options { vantages, until: args.measure, metrics, ..Options::default() })
+}
+
+/// Prints what a run came to; windows that were lost are a failure.
+pub fn conclude(terminal: Terminal, summary: &Summary) -> Result<(), Failure> {
+    terminal.result(&show::summary_text(summary), &show::summary_json(summary))?;
     match &summary.write_error {
         Some(cause) if summary.windows_lost > 0 => Err(Failure::new(
             Exit::Failed,

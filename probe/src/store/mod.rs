@@ -6,6 +6,7 @@
 mod blob;
 mod read;
 mod schema;
+mod screen;
 mod span;
 mod window_set;
 mod write;
@@ -20,6 +21,7 @@ use crate::sample::Series;
 use crate::window::{BelowLight, PhaseHistograms, Sink, SinkError, Window};
 
 pub use blob::BlobError;
+pub use screen::{FailedWindow, SpanRow, SpanTable};
 pub use window_set::WindowSet;
 
 /// The store cannot be used.
@@ -48,7 +50,7 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// Another process holds the file.
-    #[error("store {} is locked by another process for over 5 s", path.display())]
+    #[error("store {} is locked by another process", path.display())]
     Busy {
         /// The file.
         path: PathBuf,

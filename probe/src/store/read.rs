@@ -46,9 +46,9 @@ impl Store {
     }
 }
 
-const SERIES_COLUMNS: &str = "vantage, target, connection, path";
+pub(super) const SERIES_COLUMNS: &str = "vantage, target, connection, path";
 
-fn series_of_row(row: &Row<'_>) -> Result<Series, RowError> {
+pub(super) fn series_of_row(row: &Row<'_>) -> Result<Series, RowError> {
     let name: String = row.get(2)?;
     let connection = Reuse::parse(&name).ok_or(BlobError::Kinds { text: name })?;
     Ok(Series { vantage: row.get(0)?, target: row.get(1)?, connection, path: row.get(3)? })
@@ -192,7 +192,7 @@ fn add_spans(
     Ok(())
 }
 
-fn row_of(series: Series, body: Body, last_ms: i64) -> MergedRow {
+pub(super) fn row_of(series: Series, body: Body, last_ms: i64) -> MergedRow {
     MergedRow {
         series,
         attempts: body.attempts,

@@ -12,6 +12,8 @@ pub(super) const SCHEMA: i64 = 2;
 
 /// How long a writer waits for another process.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// The same for a screen, which asks again anyway.
+const BUSY_TIMEOUT_READER: Duration = Duration::from_millis(100);
 
 const SPAN_COLUMNS: &str = "
     id INTEGER PRIMARY KEY,
@@ -79,6 +81,19 @@ pub(super) fn open(path: &Path, create: bool) -> Result<Connection, StoreError> 
     connection.pragma_update(None, "journal_mode", "wal").map_err(fault)?;
     connection.pragma_update(None, "synchronous", "normal").map_err(fault)?;
     make_tables(path, &mut connection)?;
+    Ok(connection)
+}
+
+/// Opens a store that is there and of this version, to read only.
+pub(super) fn open_read_only(path: &Path) -> Result<Connection, StoreError> {
+    if !path.exists() {
+        return Err(StoreError::Absent { path: path.to_owned() });
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let fault = |cause| StoreError::from_sqlite(path, cause);
+    let connection = Connection::open_with_flags(path, flags).map_err(fault)?;
+    connection.busy_timeout(BUSY_TIMEOUT_READER).map_err(fault)?;
+    check_version(path, &connection)?;
     Ok(connection)
 }
 

@@ -1,0 +1,143 @@
+//! Whole screens of every view at three sizes, and of what goes wrong.
+
+#![allow(clippy::unwrap_used, reason = "a test may end with a panic")]
+
+mod world;
+
+use std::sync::Arc;
+
+use tui::{Depth, Message, Snapshot, StoreState, View, ansi, draw, press, text, update};
+
+const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 60)];
+
+fn screen(keys: &str, size: (u16, u16)) -> String {
+    let mut model = world::model(size, Depth::None);
+    press(&mut model, keys);
+    text(&draw(&model))
+}
+
+#[test]
+fn every_view_at_three_sizes() {
+    for (index, view) in View::ALL.into_iter().enumerate() {
+        for (columns, rows) in SIZES {
+            let name = format!("{}_{columns}x{rows}", view.as_str().to_lowercase());
+            insta::assert_snapshot!(name, screen(&(index + 1).to_string(), (columns, rows)));
+        }
+    }
+}
+
+#[test]
+fn every_figure_of_the_matrix() {
+    for (name, keys) in [("p95", "v"), ("loss", "vv"), ("regret", "vvv"), ("sorted", "ss")] {
+        insta::assert_snapshot!(format!("matrix_{name}"), screen(keys, (80, 24)));
+    }
+}
+
+#[test]
+fn help_filter_and_freeze() {
+    insta::assert_snapshot!("help", screen("?", (80, 24)));
+    insta::assert_snapshot!("filter", screen("/eu > ap-so", (80, 24)));
+    insta::assert_snapshot!("frozen", screen("f", (80, 24)));
+}
+
+#[test]
+fn small_terminals_say_what_they_can() {
+    for (columns, rows) in [(20, 5), (40, 10), (1, 1), (70, 16), (71, 17)] {
+        let name = format!("small_{columns}x{rows}");
+        insta::assert_snapshot!(name, screen("", (columns, rows)));
+    }
+}
+
+/// No view may panic or draw beyond its area, whatever the size.
+#[test]
+fn every_size_is_drawn() {
+    let mut model = world::model((80, 24), Depth::None);
+    for keys in ["1", "2", "3", "4", "5", "6", "?"] {
+        press(&mut model, keys);
+        for (columns, rows) in (1..=130).step_by(7).flat_map(|c| (1..=45).map(move |r| (c, r))) {
+            model.size = (columns, rows);
+            let drawn = text(&draw(&model));
+            assert_eq!(drawn.lines().count(), usize::from(rows), "{columns}x{rows} {keys}");
+        }
+    }
+}
+
+#[test]
+fn a_store_that_is_absent_locked_or_empty_says_what_to_do() {
+    let trouble =
+        |what: &str, hint: &str| StoreState::Trouble { what: what.into(), hint: hint.into() };
+    let cases = [
+        (
+            "absent",
+            trouble("store ./nearside.sqlite does not exist", "measure first, or name another"),
+        ),
+        ("locked", trouble("store x is locked by another process", "end the other writer")),
+        ("empty", StoreState::Empty),
+        ("reading", StoreState::Reading),
+    ];
+    for (name, store) in cases {
+        let mut model = world::blank((80, 24), Depth::None);
+        let snapshot = Snapshot::empty(model.range, store);
+        let _ = update(&mut model, Message::Measured(Arc::new(snapshot)));
+        insta::assert_snapshot!(format!("store_{name}"), text(&draw(&model)));
+    }
+    let mut model = world::model((80, 24), Depth::None);
+    let gone = trouble("store ./nearside.sqlite does not exist", "measure first, or name another");
+    let snapshot = Snapshot { store: gone, ..(*model.snapshot).clone() };
+    let _ = update(&mut model, Message::Measured(Arc::new(snapshot)));
+    insta::assert_snapshot!("store_disappeared", text(&draw(&model)));
+}
+
+#[test]
+fn a_zone_that_cannot_be_read_says_why() {
+    let mut model = world::blank((80, 24), Depth::None);
+    let _ = update(&mut model, Message::Measured(Arc::new(world::snapshot())));
+    let undecided = Message::Undecided {
+        what: "cannot reach Route 53: no credentials".into(),
+        hint: Some("sign in, or set AWS_PROFILE".into()),
+    };
+    let _ = update(&mut model, undecided);
+    press(&mut model, "4");
+    insta::assert_snapshot!("zone_unread", text(&draw(&model)));
+    press(&mut model, "5");
+    insta::assert_snapshot!("zone_unread_plan", text(&draw(&model)));
+}
+
+#[test]
+fn control_characters_are_shown_and_never_obeyed() {
+    let mut model = world::blank((120, 40), Depth::None);
+    let mut snapshot = world::snapshot();
+    let bad = "a\u{1b}[2J\u{7}\u{202e}b";
+    snapshot.vantages[0] = bad.into();
+    snapshot.targets[0] = bad.into();
+    let mut detail = world::detail("us-east-1", "us-east-1");
+    (detail.vantage, detail.target) = (bad.into(), bad.into());
+    detail.paths[0].path = bad.into();
+    snapshot.detail = Some(detail);
+    let _ = update(&mut model, Message::Measured(Arc::new(snapshot)));
+    for keys in ["1", "2", "3", "4", "5", "6"] {
+        press(&mut model, keys);
+        let drawn = text(&draw(&model));
+        let obeyed = |c: char| c.is_control() && c != '\n' || c == '\u{202e}';
+        assert!(!drawn.contains(obeyed), "{drawn}");
+        if keys == "2" {
+            assert!(drawn.contains("a\\u{1b}[2J"), "{drawn}");
+        }
+    }
+}
+
+#[test]
+fn colours_follow_the_depth_and_no_color_has_none() {
+    for (depth, wanted, unwanted) in [
+        (Depth::None, "\u{1b}[0;1m", ";38"),
+        (Depth::Sixteen, ";46m", ";48"),
+        (Depth::Indexed, ";48;5;", ";48;2;"),
+        (Depth::True, ";48;2;", ";48;5;"),
+    ] {
+        let drawn = ansi(&draw(&world::model((80, 24), depth)));
+        assert!(drawn.contains(wanted), "{depth:?}");
+        assert!(!drawn.contains(unwanted), "{depth:?}");
+    }
+    let plain = text(&draw(&world::model((80, 24), Depth::True)));
+    assert_eq!(plain, text(&draw(&world::model((80, 24), Depth::None))), "figures need no colour");
+}
