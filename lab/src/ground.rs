@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::apigateway;
+use crate::apigateway::faults::DomainFaults;
 use crate::ca::{Authority, CaError};
 use crate::clock::Timer;
 use crate::cloudwatch::CloudWatch;
@@ -43,6 +44,7 @@ pub struct Ground {
     wan: Wan,
     apigateway: HttpServer,
     metrics: CloudWatch,
+    domain_faults: DomainFaults,
     cloudwatch: HttpServer,
 }
 
@@ -58,14 +60,17 @@ impl Ground {
         let wan = Wan::start(Arc::clone(&world), names, timer, stopped.clone())
             .await
             .map_err(server("WAN"))?;
-        let gateway = Arc::new(move |request: &_| Some(apigateway::answer(&world, request)));
+        let domain_faults = DomainFaults::default();
+        let faults = domain_faults.clone();
+        let gateway =
+            Arc::new(move |request: &_| Some(apigateway::answer(&world, &faults, request)));
         let apigateway =
             HttpServer::start(gateway, stopped.clone()).await.map_err(server("API Gateway"))?;
         let asked = metrics.clone();
         let cloudwatch = Arc::new(move |request: &_| asked.answer(request));
         let cloudwatch =
             HttpServer::start(cloudwatch, stopped).await.map_err(server("CloudWatch"))?;
-        Ok(Self { stop, authority, endpoints, wan, apigateway, metrics, cloudwatch })
+        Ok(Self { stop, authority, endpoints, wan, apigateway, domain_faults, metrics, cloudwatch })
     }
 
     /// The authority's certificate as PEM.
@@ -90,6 +95,12 @@ impl Ground {
     #[must_use]
     pub fn apigateway_url(&self) -> String {
         self.apigateway.url()
+    }
+
+    /// What is wrong with the service's custom domains.
+    #[must_use]
+    pub fn domain_faults(&self) -> DomainFaults {
+        self.domain_faults.clone()
     }
 
     /// URL of CloudWatch.

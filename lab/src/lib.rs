@@ -1,7 +1,7 @@
 //! A small AWS on loopback: Route 53, DNS, Regional endpoints and the ocean between them.
 
 mod accept;
-mod apigateway;
+pub mod apigateway;
 pub mod atlas;
 mod bucket;
 mod ca;

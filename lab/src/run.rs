@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::apigateway::faults::DomainFaults;
 use crate::cloudwatch::CloudWatch;
 use crate::endpoint::FaultHandle;
 use crate::facts::{Facts, Wiring, endpoint_facts, nearside_toml, target_facts, vantage_facts};
@@ -124,6 +125,12 @@ impl Lab {
     #[must_use]
     pub fn endpoint_faults(&self, id: &str) -> Option<FaultHandle> {
         self.ground.endpoint_faults(id)
+    }
+
+    /// What is wrong with the service's custom domains, by Region.
+    #[must_use]
+    pub fn domain_faults(&self) -> DomainFaults {
+        self.ground.domain_faults()
     }
 
     /// Stops everything. The files stay.

@@ -3,6 +3,8 @@
 //! One address serves every Region; the Region is read from the credential scope of the request's
 //! signature, which is not checked otherwise. Field names are those of botocore's models.
 
+pub mod faults;
+
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -13,6 +15,7 @@ use crate::route53::regions::CLOUDFRONT_ZONE;
 use crate::scenario::EndpointKind;
 use crate::scope::{self, ScopeError};
 use crate::world::{Behavior, Distribution, Endpoint, World};
+use faults::{DomainFault, DomainFaults};
 
 /// When everything was made: 2026-01-01T00:00:00Z, as v1 (seconds) and v2 (ISO 8601) write it.
 const MADE_AT: i64 = 1_767_225_600;
@@ -31,8 +34,12 @@ struct Refusal {
 }
 
 /// The answer to one request.
-pub(crate) fn answer<B>(world: &World, request: &Request<B>) -> Response<Full<Bytes>> {
-    match route(world, request) {
+pub(crate) fn answer<B>(
+    world: &World,
+    faults: &DomainFaults,
+    request: &Request<B>,
+) -> Response<Full<Bytes>> {
+    match route(world, faults, request) {
         Ok(body) => respond(StatusCode::OK, &body, None),
         Err(refusal) => {
             let body = json!({ "message": refusal.message, "Message": refusal.message });
@@ -41,27 +48,45 @@ pub(crate) fn answer<B>(world: &World, request: &Request<B>) -> Response<Full<By
     }
 }
 
-fn route<B>(world: &World, request: &Request<B>) -> Result<Value, Refusal> {
+fn route<B>(world: &World, faults: &DomainFaults, request: &Request<B>) -> Result<Value, Refusal> {
     let region = region_of(request.headers())?;
     if request.method() != Method::GET {
         return Err(not_here(request.uri().path()));
+    }
+    let fault = faults.of(&region);
+    if fault == Some(DomainFault::Denied) {
+        return Err(denied(request.uri().path(), &region));
     }
     let here: Vec<&Endpoint> = world.endpoints().iter().filter(|e| e.region == region).collect();
     let query = request.uri().query().unwrap_or_default();
     let path = request.uri().path().trim_matches('/');
     let service = world.scenario().name.as_str();
+    let all = |write: WriteDomain| {
+        let mut listed = domains(service, &here, write);
+        if let Some(fault) = &fault {
+            fault.change(service, &mut listed);
+        }
+        listed
+    };
     match path.split('/').collect::<Vec<_>>().as_slice() {
-        ["domainnames"] => {
-            page_v1(query, with_edge(world, &region, domains(service, &here, domain_v1)))
-        }
-        ["v2", "domainnames"] => page_v2(query, domains(service, &here, domain_v2)),
-        ["domainnames", name] => {
-            one(name, with_edge(world, &region, domains(service, &here, domain_v1)))
-        }
-        ["v2", "domainnames", name] => one(name, domains(service, &here, domain_v2)),
+        ["domainnames"] => page_v1(query, with_edge(world, &region, all(domain_v1))),
+        ["v2", "domainnames"] => page_v2(query, all(domain_v2)),
+        ["domainnames", name] => one(name, with_edge(world, &region, all(domain_v1))),
+        ["v2", "domainnames", name] => one(name, all(domain_v2)),
         ["restapis"] => page_v1(query, apis(&here, false)),
         ["v2", "apis"] => page_v2(query, apis(&here, true)),
         _ => Err(not_here(request.uri().path())),
+    }
+}
+
+fn denied(path: &str, region: &str) -> Refusal {
+    Refusal {
+        status: StatusCode::FORBIDDEN,
+        kind: "AccessDeniedException",
+        message: format!(
+            "User: arn:aws:iam::{ACCOUNT}:user/lab is not authorized to perform: apigateway:GET on \
+             resource: arn:aws:apigateway:{region}::{path}"
+        ),
     }
 }
 
@@ -79,14 +104,13 @@ fn region_of(headers: &HeaderMap) -> Result<String, Refusal> {
     })
 }
 
+/// Writes a domain: the endpoint, the domain's name, its target and the target's zone.
+type WriteDomain = fn(&Endpoint, &str, &str, &str) -> Value;
+
 /// The custom domains of a Region, by name: the endpoint's own and, where it is regional, the service's.
 ///
 /// Behind CloudFront the service's name belongs to the distribution, which forwards to the own domain.
-fn domains(
-    service: &str,
-    here: &[&Endpoint],
-    write: fn(&Endpoint, &str, &str, &str) -> Value,
-) -> Vec<Value> {
+fn domains(service: &str, here: &[&Endpoint], write: WriteDomain) -> Vec<Value> {
     let mut listed: Vec<(&str, Value)> = Vec::new();
     for endpoint in here {
         if endpoint.kind != EndpointKind::Cloudfront {

@@ -16,7 +16,7 @@ fn get(region: Option<&str>, path: &str) -> (StatusCode, Value, Option<String>) 
         let header = format!("AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature=00");
         request = request.header(AUTHORIZATION, header);
     }
-    let response = answer(&world, &request.body(()).unwrap());
+    let response = answer(&world, &DomainFaults::default(), &request.body(()).unwrap());
     let (head, body) = response.into_parts();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let bytes = runtime.block_on(body.collect()).unwrap().to_bytes();
