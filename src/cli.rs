@@ -66,8 +66,12 @@ pub enum AdvisorCommand {
     Recommend(RecommendArgs),
     /// Count clients in access logs, and say which vantages stand for them
     Traffic(TrafficArgs),
+    /// Show where clients of an address are sent, why, and what the advice would change for them
+    Explain(ExplainArgs),
     /// Decide, and write the exact record changes to a plan file
     Plan(PlanArgs),
+    /// Plan to take one Region out of answers, or to put it back
+    Drain(DrainArgs),
     /// Apply a plan file: guarded, atomic, verified
     Apply(ApplyArgs),
     /// Restore the records that a plan replaced
@@ -283,6 +287,41 @@ pub enum ObjectiveArg {
 /// `advisor plan`
 #[derive(Debug, Args)]
 pub struct PlanArgs {
+    /// Where the plan goes
+    #[arg(long, value_name = "FILE", default_value = "plan.json")]
+    pub out: PathBuf,
+    /// Print the routing records as they will stand, for another tool
+    #[arg(long, value_enum, value_name = "TOOL")]
+    pub emit: Option<EmitArg>,
+}
+
+/// Whose syntax the records are printed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum EmitArg {
+    /// HCL for Terraform, and for tools that read it too
+    Terraform,
+    /// A template in JSON for `CloudFormation`
+    Cloudformation,
+    /// YAML for octoDNS' configuration
+    Octodns,
+}
+
+/// `advisor explain`
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// An address, or a prefix such as 198.51.100.0/24
+    #[arg(value_name = "IP_OR_PREFIX")]
+    pub client: String,
+}
+
+/// `advisor drain`
+#[derive(Debug, Args)]
+pub struct DrainArgs {
+    /// The AWS Region
+    pub region: String,
+    /// Put back what an earlier drain took out
+    #[arg(long)]
+    pub back: bool,
     /// Where the plan goes
     #[arg(long, value_name = "FILE", default_value = "plan.json")]
     pub out: PathBuf,

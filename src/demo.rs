@@ -105,7 +105,9 @@ impl<'a> Demo<'a> {
             store: folder.join("nearside.sqlite"),
             access: aws::Access {
                 endpoint_url: Some(facts.route53.clone()),
+                apigateway_url: Some(facts.apigateway.clone()),
                 credentials: Some(("lab".into(), "lab".into())),
+                ..aws::Access::default()
             },
             clock: Arc::new(SystemClock),
         };

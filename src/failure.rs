@@ -3,6 +3,7 @@
 use std::fmt;
 
 use advisor::apply::ApplyError;
+use advisor::drain::DrainError;
 use advisor::guard::Refusal;
 use advisor::journal::JournalError;
 use advisor::observe::ObserveError;
@@ -80,11 +81,23 @@ impl From<ZoneError> for Failure {
 impl From<SurveyError> for Failure {
     fn from(error: SurveyError) -> Self {
         let exit = match &error {
-            SurveyError::Settings(_) => Exit::Usage,
+            SurveyError::Settings(_) | SurveyError::Traffic(_) | SurveyError::TrafficFile(..) => {
+                Exit::Usage
+            }
             SurveyError::Group(_) => Exit::Refused,
             _ => Exit::Failed,
         };
         Self::new(exit, &error).maybe_hint(error.hint())
+    }
+}
+
+impl From<DrainError> for Failure {
+    fn from(error: DrainError) -> Self {
+        let exit = match &error {
+            DrainError::NoEndpoint(_) => Exit::Usage,
+            DrainError::Last(_) | DrainError::NotDrained(_) => Exit::Refused,
+        };
+        Self::new(exit, &error).hint(error.hint())
     }
 }
 

@@ -58,6 +58,8 @@ async fn advise(arguments: &Advisor, terminal: Terminal) -> Result<(), Failure> 
             command::recommend::run(setup.as_ref(), terminal, args)
         }
         AdvisorCommand::Traffic(args) => command::traffic::run(terminal, args),
+        AdvisorCommand::Explain(args) => command::explain::run(&setup()?, terminal, args).await,
+        AdvisorCommand::Drain(args) => command::drain::run(&setup()?, terminal, args).await,
         AdvisorCommand::Plan(args) => command::plan::run(&setup()?, terminal, args).await,
         AdvisorCommand::Apply(args) => command::apply::apply(&setup()?, terminal, args).await,
         AdvisorCommand::Rollback(args) => command::apply::rollback(&setup()?, terminal, args).await,

@@ -12,7 +12,7 @@ use advisor::observe::Observer;
 use advisor::settings;
 use advisor::source::StoreSource;
 use advisor::zone::Zone;
-use aws::{Access, Route53Zone};
+use aws::{Access, ApiGateway, Route53Zone};
 use probe::clock::{Clock, SystemClock};
 use probe::config::{Config, DEFAULTS, Flags};
 
@@ -42,10 +42,12 @@ impl Setup {
     pub fn read(global: &Global) -> Result<Self, Failure> {
         let environment = environment();
         let path = config_path(global, &environment)?;
+        let config = read_config(&path, &environment)?;
+        let (zone_role, api_role) = (config.aws.zone_role.clone(), config.aws.api_role.clone());
         Ok(Self {
-            config: read_config(&path, &environment)?,
+            config,
             store: store_path(&global.store)?,
-            access: Access::default(),
+            access: Access { zone_role, api_role, ..Access::default() },
             clock: Arc::new(SystemClock),
         })
     }
@@ -57,7 +59,6 @@ impl Setup {
         let sections = [
             ("stateless", config.stateless),
             ("[[slo]]", !config.slos.is_empty()),
-            ("[traffic]", config.traffic.is_some()),
             ("[cloudwatch]", config.cloudwatch.is_some()),
         ];
         sections.into_iter().filter(|(_, is_there)| *is_there).map(|(name, _)| name).collect()
@@ -99,6 +100,13 @@ impl Setup {
     /// The hosted zone.
     pub async fn zone(&self) -> Result<Route53Zone, Failure> {
         Ok(Route53Zone::open(&self.config.zone, &self.access).await?)
+    }
+
+    /// API Gateway, in every Region.
+    pub async fn gateway(&self) -> Result<ApiGateway, Failure> {
+        ApiGateway::open(&self.access).await.map_err(|error| {
+            Failure::new(Exit::Failed, format!("API Gateway cannot be asked: {error}"))
+        })
     }
 
     /// What clients of the zone see.

@@ -47,17 +47,19 @@ connect_to = "127.0.0.1:1"
 struct Place {
     folder: tempfile::TempDir,
     route53: Option<String>,
+    apigateway: Option<String>,
 }
 
 impl Place {
     fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), route53: None }
+        Self { folder: tempfile::tempdir().unwrap(), route53: None, apigateway: None }
     }
 
     fn with_lab(scenario: &str) -> (Self, Lab) {
         let mut place = Self::new();
         let lab = Lab::start(&place.path("lab"), scenario);
         place.route53 = Some(lab.text("route53").to_owned());
+        place.apigateway = Some(lab.text("apigateway").to_owned());
         std::fs::copy(lab.config(), place.path("nearside.toml")).unwrap();
         (place, lab)
     }
@@ -84,6 +86,8 @@ impl Place {
         let nobody = "http://127.0.0.1:1";
         let url = self.route53.as_deref().unwrap_or(nobody);
         command.env("AWS_ENDPOINT_URL_ROUTE_53", url).env("AWS_REGION", "us-east-1");
+        let url = self.apigateway.as_deref().unwrap_or(nobody);
+        command.env("AWS_ENDPOINT_URL_API_GATEWAY", url).env("AWS_ENDPOINT_URL_APIGATEWAYV2", url);
         command.env("AWS_ACCESS_KEY_ID", "lab").env("AWS_SECRET_ACCESS_KEY", "lab");
         command
     }
@@ -179,7 +183,9 @@ fn setup_of(place: &Place, lab: &Lab) -> Setup {
         store: place.path("nearside.sqlite"),
         access: aws::Access {
             endpoint_url: Some(lab.text("route53").to_owned()),
+            apigateway_url: Some(lab.text("apigateway").to_owned()),
             credentials: Some(("lab".to_owned(), "lab".to_owned())),
+            ..aws::Access::default()
         },
         clock: std::sync::Arc::new(SystemClock),
     }
@@ -222,6 +228,23 @@ fn plans_that_cannot_be_used() {
     // And not twice: the zone is no longer as it was.
     let again = place.run("advisor apply good.json --yes");
     assert_eq!(again.code, Some(4), "{}", again.stderr);
+}
+
+#[test]
+fn one_place_asked_for_wrongly() {
+    let (place, _lab) = Place::with_lab("calm");
+    check("explain_nobody", &place.seen("advisor explain nobody"));
+    check("explain_without_measurements", &place.seen("advisor explain 198.18.0.1"));
+    check("drain_unknown_region", &place.seen("advisor drain sa-east-1"));
+    check("drain_back_of_nothing", &place.seen("advisor drain us-east-1 --back"));
+    let config = std::fs::read_to_string(place.path("nearside.toml")).unwrap();
+    let with_traffic = |file: &str| format!("{config}\n[traffic]\nfile = \"{file}\"\n");
+    place.write("weights.csv", "client,weight\nus-east-1,much\n");
+    place.write("nearside.toml", &with_traffic("weights.csv"));
+    check("traffic_bad_row", &place.seen("advisor drain us-east-1"));
+    place.write("nearside.toml", &with_traffic("nothing.csv"));
+    check("traffic_missing", &place.seen("advisor drain us-east-1"));
+    assert!(!place.path("plan.json").exists(), "nothing was planned");
 }
 
 #[test]

@@ -55,6 +55,7 @@ impl Endpoint {
                 path: "/health".into(),
             },
             health_check_id: Some(self.health_check_id.clone()),
+            proves_region: true,
         })
     }
 }

@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::net::IpAddr;
 
+use probe::url::IpPrefix;
+
 use crate::guard::TargetProof;
 use crate::mark::Shadow;
 use crate::name::Label;
@@ -32,13 +34,31 @@ pub struct Answered {
     pub proven: Option<Result<String, String>>,
 }
 
+/// Why a question to the name servers has no usable answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AskError {
+    /// No name server could be reached by DNS.
+    #[error("{0}")]
+    Unreachable(String),
+    /// A name server answered, and not with what was asked for.
+    #[error("{0}")]
+    Unusable(String),
+}
+
 /// What clients see.
 pub trait Answers: Sync {
     /// The label that Route 53 prefers for each vantage that has a subnet, by a shadow group.
     fn preferred(
         &self,
         shadow: Shadow,
-    ) -> impl Future<Output = Result<BTreeMap<String, Label>, String>> + Send;
+    ) -> impl Future<Output = Result<BTreeMap<String, Label>, AskError>> + Send;
+
+    /// The label that Route 53 prefers for clients in this subnet, by a shadow group.
+    fn preferred_for(
+        &self,
+        shadow: Shadow,
+        subnet: IpPrefix,
+    ) -> impl Future<Output = Result<Label, AskError>> + Send;
 
     /// Asks each endpoint, as clients would, whether it serves the name.
     fn prove(&self, endpoints: &[String]) -> impl Future<Output = Vec<TargetProof>> + Send;

@@ -23,6 +23,8 @@ pub struct EndpointTarget {
     pub health_check: HealthCheckSpec,
     /// Its id, where it exists already.
     pub health_check_id: Option<String>,
+    /// Whether it proves its Region by an answer of its own, or has none to prove (`CloudFront`).
+    pub proves_region: bool,
 }
 
 impl EndpointTarget {
@@ -44,20 +46,38 @@ impl EndpointTarget {
     }
 }
 
-/// The group that stands at the service name now.
+/// What stands at the service name, by the policy of its sets.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Prior {
+    /// A latency group.
+    #[default]
+    Latency,
+    /// One simple alias, which everybody is answered with.
+    Simple,
+    /// A weighted group: the weight of each endpoint that is answered.
+    Weighted(BTreeMap<String, u32>),
+}
+
+/// The group that stands at the service name now, or the latency group that it is converted to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LiveGroup {
-    /// The endpoint that each installed label points at.
+    /// The endpoint that each label points at. Of a group that is to be converted: the label of each
+    /// answered endpoint's own Region, so that nobody is sent where nobody was sent before.
     pub labels: BTreeMap<Label, String>,
     /// Address types that are answered.
     pub families: BTreeSet<RecordType>,
+    /// What stands there.
+    pub prior: Prior,
 }
 
 /// Why the group at the service name cannot be planned over.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GroupError {
     /// A policy that may stand for law or failover, not latency.
-    #[error("'{name}' {record_type} uses {kind} routing, which is never converted")]
+    #[error(
+        "'{name}' {record_type} uses {kind} routing, which {}: it is never converted",
+        meaning(kind)
+    )]
     ForeignPolicy {
         /// The service name.
         name: Name,
@@ -66,32 +86,44 @@ pub enum GroupError {
         /// The policy.
         kind: String,
     },
-    /// Simple or weighted sets.
-    #[error("'{name}' {record_type} is a {kind} set; only latency groups are planned over")]
-    NotLatency {
+    /// Sets of one name and type that do not go together.
+    #[error("'{name}' {record_type} mixes routing policies")]
+    Mixed {
         /// The service name.
         name: Name,
-        /// Of the set.
+        /// Of the sets.
         record_type: RecordType,
-        /// `simple` or `weighted`.
-        kind: &'static str,
+    },
+    /// Two answered endpoints want the same label.
+    #[error(
+        "'{name}' is weighted between '{first}' and '{second}', both in {label}: a latency group has one endpoint a label"
+    )]
+    SameRegion {
+        /// The service name.
+        name: Name,
+        /// The Region.
+        label: Label,
+        /// One endpoint.
+        first: String,
+        /// The other.
+        second: String,
     },
     /// A CNAME excludes every other type.
     #[error("'{0}' is a CNAME; a latency group of aliases cannot stand beside it")]
     Cname(Name),
     /// A target that is no endpoint of the configuration.
-    #[error("label {label} of '{name}' points at '{target}', which is no [[endpoint]]")]
+    #[error("{which} of '{name}' points at '{target}', which is no [[endpoint]]")]
     UnknownTarget {
         /// The service name.
         name: Name,
-        /// The label.
-        label: Label,
+        /// The label, or what kind of set it is.
+        which: String,
         /// The target, or the values.
         target: String,
     },
     /// A and AAAA disagree.
     #[error(
-        "A and AAAA of '{name}' differ at label {label}; they must have the same labels and endpoints"
+        "A and AAAA of '{name}' differ at label {label}; they must have the same labels, endpoints and policy"
     )]
     FamiliesDiffer {
         /// The service name.
@@ -115,9 +147,11 @@ impl GroupError {
             Self::ForeignPolicy { .. } => {
                 "route another name through Nearside, or replace the group by hand first"
             }
-            Self::NotLatency { .. } | Self::Cname(_) | Self::Empty(_) => {
-                "create one latency alias record for each endpoint first, then plan again"
+            Self::Cname(_) | Self::Empty(_) => {
+                "create an alias record to one of the endpoints first, then plan again"
             }
+            Self::Mixed { .. } => "look at the group in the console: Route 53 does not make such",
+            Self::SameRegion { .. } => "leave one endpoint of each Region in the group first",
             Self::UnknownTarget { .. } => {
                 "add the endpoint to nearside.toml with this alias.dns_name"
             }
@@ -129,60 +163,129 @@ impl GroupError {
     }
 }
 
-/// Reads the group at `service` from the zone's record sets.
+/// Why a policy of this kind is left alone.
+fn meaning(kind: &str) -> &'static str {
+    match kind {
+        "geolocation" => "may be law (who may be served from where), not latency",
+        "failover" => "says who stands in for whom",
+        "cidr" => "was written for certain networks",
+        "multivalue" => "answers with several endpoints at once",
+        "geoproximity" => "was drawn by hand with its biases",
+        "traffic policy" => "belongs to a Traffic Flow policy, which would write it again",
+        _ => "is not known to be about latency",
+    }
+}
+
+/// Reads the group at `service` from the zone's record sets. Latency groups are taken as they are;
+/// simple and weighted ones as the latency group that they can be converted to.
 pub fn live_group(
     service: &Name,
     records: &[RecordSet],
     endpoints: &[EndpointTarget],
 ) -> Result<LiveGroup, GroupError> {
-    let mut by_family: BTreeMap<RecordType, BTreeMap<Label, String>> = BTreeMap::new();
+    let mut by_family: BTreeMap<RecordType, Vec<&RecordSet>> = BTreeMap::new();
     for set in records.iter().filter(|set| set.name == *service) {
         if set.record_type == RecordType::Other("CNAME".into()) {
             return Err(GroupError::Cname(service.clone()));
         }
         if set.record_type.is_address() {
-            let (label, endpoint) = latency_member(set, endpoints)?;
-            by_family.entry(set.record_type.clone()).or_default().insert(label, endpoint);
+            by_family.entry(set.record_type.clone()).or_default().push(set);
         }
     }
-    let mut families = by_family.iter();
-    let Some((_, labels)) = families.next() else {
+    let mut groups = Vec::with_capacity(by_family.len());
+    for sets in by_family.values() {
+        groups.push(family_group(sets, endpoints)?);
+    }
+    let mut groups = groups.into_iter();
+    let Some((labels, prior)) = groups.next() else {
         return Err(GroupError::Empty(service.clone()));
     };
-    for (_, others) in families {
-        let differs = |label: &&Label| labels.get(*label) != others.get(*label);
+    for (others, of_others) in groups {
+        let differs =
+            |label: &&Label| labels.get(*label) != others.get(*label) || prior != of_others;
         if let Some(label) = labels.keys().chain(others.keys()).find(differs) {
             return Err(GroupError::FamiliesDiffer { name: service.clone(), label: label.clone() });
         }
     }
-    Ok(LiveGroup { labels: labels.clone(), families: by_family.into_keys().collect() })
+    Ok(LiveGroup { labels, families: by_family.into_keys().collect(), prior })
 }
 
-fn latency_member(
-    set: &RecordSet,
+/// The group of one name and type.
+fn family_group(
+    sets: &[&RecordSet],
     endpoints: &[EndpointTarget],
-) -> Result<(Label, String), GroupError> {
-    let (name, record_type) = (set.name.clone(), set.record_type.clone());
-    let label = match &set.policy {
-        Policy::Latency(label) => label.clone(),
-        Policy::Foreign { kind, .. } => {
-            return Err(GroupError::ForeignPolicy { name, record_type, kind: kind.clone() });
-        }
-        Policy::Simple => return Err(GroupError::NotLatency { name, record_type, kind: "simple" }),
-        Policy::Weighted(_) => {
-            return Err(GroupError::NotLatency { name, record_type, kind: "weighted" });
-        }
-    };
-    let found = endpoints.iter().find(|endpoint| Some(&endpoint.dns_name) == set.alias_target());
-    match (found, &set.answer) {
-        (Some(endpoint), _) => Ok((label, endpoint.id.clone())),
-        (None, Answer::Alias { dns_name, .. }) => {
-            Err(GroupError::UnknownTarget { name, label, target: dns_name.to_string() })
-        }
-        (None, Answer::Values { values, .. }) => {
-            Err(GroupError::UnknownTarget { name, label, target: values.join(" ") })
+) -> Result<(BTreeMap<Label, String>, Prior), GroupError> {
+    let mut latency = BTreeMap::new();
+    let mut weights: Vec<(&EndpointTarget, u32)> = Vec::new();
+    let mut simple = None;
+    for set in sets {
+        match &set.policy {
+            Policy::Foreign { kind, .. } => {
+                let (name, record_type) = (set.name.clone(), set.record_type.clone());
+                return Err(GroupError::ForeignPolicy { name, record_type, kind: kind.clone() });
+            }
+            Policy::Latency(label) => {
+                let target = target_of(set, endpoints, &format!("label {label}"))?;
+                latency.insert(label.clone(), target.id.clone());
+            }
+            Policy::Simple => simple = Some(target_of(set, endpoints, "the simple set")?),
+            Policy::Weighted(weight) => {
+                let target = target_of(set, endpoints, "a weighted set")?;
+                weights.push((target, u32::from(*weight)));
+            }
         }
     }
+    match (latency.is_empty(), simple, weights.is_empty()) {
+        (false, None, true) => Ok((latency, Prior::Latency)),
+        (true, Some(one), true) => Ok((BTreeMap::from([own_label(one)]), Prior::Simple)),
+        (true, None, false) => weighted_group(&sets[0].name, &weights),
+        _ => Err(GroupError::Mixed {
+            name: sets[0].name.clone(),
+            record_type: sets[0].record_type.clone(),
+        }),
+    }
+}
+
+/// The answered endpoints of a weighted group, each under its own Region's label. A weight of 0 is not
+/// answered, unless all are 0, which Route 53 treats as equal.
+fn weighted_group(
+    name: &Name,
+    weights: &[(&EndpointTarget, u32)],
+) -> Result<(BTreeMap<Label, String>, Prior), GroupError> {
+    let all_zero = weights.iter().all(|(_, weight)| *weight == 0);
+    let (mut labels, mut answered) = (BTreeMap::new(), BTreeMap::new());
+    for (endpoint, weight) in weights {
+        let weight = if all_zero { 1 } else { *weight };
+        if weight == 0 {
+            continue;
+        }
+        *answered.entry(endpoint.id.clone()).or_default() += weight;
+        let (label, id) = own_label(endpoint);
+        if let Some(first) = labels.insert(label.clone(), id.clone()).filter(|first| *first != id) {
+            return Err(GroupError::SameRegion { name: name.clone(), label, first, second: id });
+        }
+    }
+    Ok((labels, Prior::Weighted(answered)))
+}
+
+fn own_label(endpoint: &EndpointTarget) -> (Label, String) {
+    (Label::new(&endpoint.region), endpoint.id.clone())
+}
+
+fn target_of<'a>(
+    set: &RecordSet,
+    endpoints: &'a [EndpointTarget],
+    which: &str,
+) -> Result<&'a EndpointTarget, GroupError> {
+    let found = endpoints.iter().find(|endpoint| Some(&endpoint.dns_name) == set.alias_target());
+    found.ok_or_else(|| GroupError::UnknownTarget {
+        name: set.name.clone(),
+        which: which.to_owned(),
+        target: match &set.answer {
+            Answer::Alias { dns_name, .. } => dns_name.to_string(),
+            Answer::Values { values, .. } => values.join(" "),
+        },
+    })
 }
 
 /// The latency topology: one alias for each label and family, with the endpoint's health check.
@@ -235,6 +338,7 @@ pub(crate) mod tests {
                 path: "/health".into(),
             },
             health_check_id: None,
+            proves_region: true,
         }
     }
 
@@ -270,33 +374,81 @@ pub(crate) mod tests {
         assert_eq!(live_group(&service, &made, &endpoints).unwrap(), live);
     }
 
+    fn with_policy(policy: Policy, region: &str) -> RecordSet {
+        let set_identifier = match &policy {
+            Policy::Simple => None,
+            _ => Some(format!("s-{region}")),
+        };
+        RecordSet { set_identifier, policy, ..adopted(region, region, RecordType::A) }
+    }
+
     #[test]
-    fn groups_that_are_not_plain_latency_are_refused() {
-        let endpoints = [endpoint("eu-west-1")];
+    fn simple_and_weighted_groups_become_the_labels_of_the_answered_regions() {
+        let endpoints = [endpoint("eu-west-1"), endpoint("us-east-1"), endpoint("ap-south-1")];
+        let service = name("api.example.com");
+        let read = |records: &[RecordSet]| live_group(&service, records, &endpoints).unwrap();
+        let labels = |live: &LiveGroup| -> Vec<String> {
+            live.labels.iter().map(|(label, id)| format!("{label}={id}")).collect()
+        };
+        let simple = read(&[with_policy(Policy::Simple, "us-east-1")]);
+        assert_eq!(labels(&simple), ["us-east-1=us-east-1"]);
+        assert_eq!(simple.prior, Prior::Simple);
+        let weighted = read(&[
+            with_policy(Policy::Weighted(3), "us-east-1"),
+            with_policy(Policy::Weighted(1), "eu-west-1"),
+            with_policy(Policy::Weighted(0), "ap-south-1"),
+        ]);
+        assert_eq!(labels(&weighted), ["eu-west-1=eu-west-1", "us-east-1=us-east-1"]);
+        let shares = BTreeMap::from([("eu-west-1".to_owned(), 1), ("us-east-1".to_owned(), 3)]);
+        assert_eq!(weighted.prior, Prior::Weighted(shares));
+        let zeros = read(&[
+            with_policy(Policy::Weighted(0), "us-east-1"),
+            with_policy(Policy::Weighted(0), "eu-west-1"),
+        ]);
+        assert_eq!(labels(&zeros), ["eu-west-1=eu-west-1", "us-east-1=us-east-1"]);
+    }
+
+    #[test]
+    fn groups_that_are_not_about_latency_are_refused_each_in_its_own_words() {
+        let mut second = endpoint("eu-west-1");
+        (second.id, second.dns_name) =
+            ("second".into(), name("d-2.execute-api.eu-west-1.amazonaws.com"));
+        let endpoints = [endpoint("eu-west-1"), second];
         let good = adopted("eu-west-1", "eu-west-1", RecordType::A);
-        let foreign = Policy::Foreign { kind: "geolocation".into(), detail: "DE".into() };
-        let cases = [
-            vec![RecordSet { policy: foreign, ..good.clone() }],
-            vec![RecordSet { policy: Policy::Weighted(3), ..good.clone() }],
-            vec![RecordSet { policy: Policy::Simple, set_identifier: None, ..good.clone() }],
+        let kinds =
+            ["geolocation", "failover", "cidr", "multivalue", "geoproximity", "traffic policy"];
+        let foreign = |kind: &str| {
+            let policy = Policy::Foreign { kind: kind.into(), detail: "x".into() };
+            vec![good.clone(), RecordSet { policy, ..good.clone() }]
+        };
+        let second = RecordSet {
+            answer: Answer::Alias {
+                hosted_zone_id: "Z1".into(),
+                dns_name: name("d-2.execute-api.eu-west-1.amazonaws.com"),
+                evaluate_target_health: false,
+            },
+            ..with_policy(Policy::Weighted(1), "eu-west-1")
+        };
+        let values = Answer::Values { ttl_s: 60, values: vec!["192.0.2.1".into()] };
+        let mut cases: Vec<Vec<RecordSet>> = kinds.iter().map(|kind| foreign(kind)).collect();
+        cases.extend([
             vec![RecordSet { record_type: RecordType::Other("CNAME".into()), ..good.clone() }],
             vec![adopted("eu-west-1", "ap-south-1", RecordType::A)],
-            vec![good, adopted("us-east-1", "eu-west-1", RecordType::Aaaa)],
+            vec![RecordSet { answer: values, ..with_policy(Policy::Simple, "eu-west-1") }],
+            vec![good.clone(), adopted("us-east-1", "eu-west-1", RecordType::Aaaa)],
+            vec![
+                with_policy(Policy::Simple, "eu-west-1"),
+                adopted("eu-west-1", "eu-west-1", RecordType::Aaaa),
+            ],
+            vec![with_policy(Policy::Weighted(1), "eu-west-1"), second],
+            vec![good, with_policy(Policy::Weighted(1), "eu-west-1")],
             vec![],
-        ];
+        ]);
         let service = name("api.example.com");
         let messages: Vec<String> = cases
             .iter()
             .map(|records| live_group(&service, records, &endpoints).unwrap_err().to_string())
             .collect();
-        insta::assert_snapshot!(messages.join("\n"), @r"
-        'api.example.com' A uses geolocation routing, which is never converted
-        'api.example.com' A is a weighted set; only latency groups are planned over
-        'api.example.com' A is a simple set; only latency groups are planned over
-        'api.example.com' is a CNAME; a latency group of aliases cannot stand beside it
-        label eu-west-1 of 'api.example.com' points at 'd-1.execute-api.ap-south-1.amazonaws.com', which is no [[endpoint]]
-        A and AAAA of 'api.example.com' differ at label eu-west-1; they must have the same labels and endpoints
-        'api.example.com' has no address records yet
-        ");
+        insta::assert_snapshot!(messages.join("\n"));
     }
 }

@@ -3,12 +3,19 @@
 //! Pure: each rule is a small function of the plan and the situation. There is no override; limits
 //! move in the configuration only.
 
-use std::collections::BTreeSet;
+mod domain;
+mod refusal;
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::domains::DomainFinding;
 use crate::mark::Marks;
 use crate::name::Name;
 use crate::plan::{Intent, Plan, scope};
 use crate::record::{Action, Change, RecordSet, RecordType};
+use crate::zone::Protection;
+
+pub use refusal::Refusal;
 
 /// What a plan says of preferred labels that nobody asked Route 53 for.
 pub const MODELLED: &str = "modelled";
@@ -67,6 +74,10 @@ pub struct Situation<'a> {
     pub records: &'a [RecordSet],
     /// The targets of the plan, as they answered.
     pub proofs: &'a [TargetProof],
+    /// What API Gateway says of those targets that are its own, by endpoint.
+    pub domains: &'a BTreeMap<String, DomainFinding>,
+    /// The zone's protected record sets, as far as they could be listed.
+    pub protections: &'a [Protection],
 }
 
 /// A plan that may be applied. Only `guard` makes one.
@@ -78,174 +89,6 @@ impl<T> Cleared<T> {
     #[must_use]
     pub fn get(&self) -> &T {
         &self.0
-    }
-}
-
-/// Why a plan may not be applied.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum Refusal {
-    /// For another zone.
-    #[error("the plan is for hosted zone {planned}, and the configuration leads to {found}")]
-    OtherZone {
-        /// Of the plan.
-        planned: String,
-        /// Of the configuration.
-        found: String,
-    },
-    /// Not in `guard.allow`.
-    #[error("'{0}' is not in guard.allow")]
-    NotAllowed(String),
-    /// Another tool's records.
-    #[error("'{0}' has records that Nearside did not make, and it is not in guard.adopt")]
-    NotAdopted(String),
-    /// An external-dns owner.
-    #[error("'{0}' is kept by external-dns ({1}), which would write its own records again")]
-    ExternalDns(String, String),
-    /// A change elsewhere.
-    #[error(
-        "the plan changes '{changed}', which is neither '{service}' nor one of our names below it"
-    )]
-    Elsewhere {
-        /// The name.
-        changed: Name,
-        /// The service.
-        service: Name,
-    },
-    /// Without the lock two appliers could both win.
-    #[error("the plan does not raise the lock from generation {found}")]
-    NoLock {
-        /// Of the lock in the zone, 0 without one.
-        found: u64,
-    },
-    /// Too much at once.
-    #[error("the plan moves {:.1} % of the traffic, and guard.max_traffic_moved is {:.1} %", moved * 100.0, limit * 100.0)]
-    TooMuchTraffic {
-        /// The plan's share.
-        moved: f64,
-        /// The limit.
-        limit: f64,
-    },
-    /// Old evidence.
-    #[error("the newest evidence is {age_s} s old, and evidence.stale is {limit_s} s")]
-    Stale {
-        /// Its age in seconds.
-        age_s: i64,
-        /// The limit in seconds.
-        limit_s: i64,
-    },
-    /// Evidence that is not from the past.
-    #[error("the newest evidence ends {ahead_s} s from now")]
-    FutureEvidence {
-        /// Whole seconds.
-        ahead_s: i64,
-    },
-    /// Where Route 53 sends people was computed, and not asked.
-    #[error("the plan rests on modelled preferred labels, and Route 53 was not asked")]
-    NotAsked,
-    /// No evidence at all under a plan that moves labels.
-    #[error("the plan moves labels and names no evidence")]
-    NoEvidence,
-    /// A freeze window.
-    #[error("changes are frozen for another {left_s} s (guard.freeze)")]
-    Frozen {
-        /// Seconds until the window ends.
-        left_s: i64,
-    },
-    /// Nothing would answer.
-    #[error("after the plan '{name}' would have no {record_type} answer left")]
-    LastAnswer {
-        /// The name.
-        name: Name,
-        /// The type.
-        record_type: RecordType,
-    },
-    /// A target that was not proven, or too long ago.
-    #[error("endpoint {0} was not asked within the last minute whether it serves the name")]
-    NoProof(String),
-    /// A target that did not answer.
-    #[error("endpoint {endpoint} does not answer for the service name: {cause}")]
-    TargetDown {
-        /// The endpoint.
-        endpoint: String,
-        /// Why.
-        cause: String,
-    },
-    /// A certificate near its end.
-    #[error(
-        "the certificate of endpoint {endpoint} is valid for {days_left} more days, and 14 are needed"
-    )]
-    CertificateEnds {
-        /// The endpoint.
-        endpoint: String,
-        /// Whole days left.
-        days_left: i64,
-    },
-    /// Another Region's answer.
-    #[error("endpoint {endpoint} does not prove its Region: {found}")]
-    WrongRegion {
-        /// The endpoint.
-        endpoint: String,
-        /// What it said.
-        found: String,
-    },
-    /// The zone is not as the plan found it.
-    #[error("the zone is not as the plan found it: {} appeared, {} went: {}", appeared.len(), went.len(), first_of(appeared, went))]
-    Drift {
-        /// Sets that were not there.
-        appeared: Vec<RecordSet>,
-        /// Sets that are gone.
-        went: Vec<RecordSet>,
-    },
-}
-
-fn first_of(appeared: &[RecordSet], went: &[RecordSet]) -> String {
-    appeared.iter().chain(went).next().map(ToString::to_string).unwrap_or_default()
-}
-
-impl Refusal {
-    /// Whether this is drift, which has an exit code of its own.
-    #[must_use]
-    pub fn is_drift(&self) -> bool {
-        matches!(self, Self::Drift { .. })
-    }
-
-    /// What to try.
-    #[must_use]
-    pub fn hint(&self) -> &'static str {
-        match self {
-            Self::OtherZone { .. } => "plan again with this configuration",
-            Self::NotAllowed(_) => "add the name to guard.allow, if Nearside may write it",
-            Self::NotAdopted(_) => {
-                "add the name to guard.adopt, and stop the tool that made the records"
-            }
-            Self::ExternalDns(..) => "remove the name from external-dns first",
-            Self::Elsewhere { .. } | Self::NoLock { .. } => {
-                "plan again: this document was not made by `advisor plan`"
-            }
-            Self::FutureEvidence { .. } => {
-                "set the clocks of this machine and of the one that planned"
-            }
-            Self::NotAsked => {
-                "`advisor regret --install-shadow` lets Route 53 say, then plan again"
-            }
-            Self::TooMuchTraffic { .. } => {
-                "raise guard.max_traffic_moved, if so much may move at once"
-            }
-            Self::Stale { .. } | Self::NoEvidence => "let the probes run, then plan again",
-            Self::Frozen { .. } => "apply after the window",
-            Self::LastAnswer { .. } => "keep at least one endpoint for each address type",
-            Self::NoProof(_) => "apply again: targets are asked right before",
-            Self::TargetDown { .. } => {
-                "check the endpoint's custom domain, its certificate and its status"
-            }
-            Self::CertificateEnds { .. } => "renew the certificate of that Region first",
-            Self::WrongRegion { .. } => {
-                "check endpoint.alias and endpoint.region_proof in nearside.toml"
-            }
-            Self::Drift { .. } => {
-                "somebody changed the zone: look at the difference, then plan again"
-            }
-        }
     }
 }
 
@@ -262,6 +105,7 @@ pub fn guard(
     allowed(&service, rule)?;
     not_drifted(&plan, &service, situation)?;
     only_at_home(&plan, &service)?;
+    none_protected(&plan, situation.protections)?;
     lock_rises(&plan, &service)?;
     ours_or_adopted(&plan, &service, rule)?;
     not_external_dns(&service, situation.records)?;
@@ -270,11 +114,15 @@ pub fn guard(
         not_frozen(rule, situation.now_ms)?;
     }
     an_answer_stays(&plan, &service)?;
+    // A Region is drained in need: no evidence is asked for, and all the other rules hold.
     if plan.intent == Intent::Route {
-        traffic_within(&plan, rule)?;
         labels_were_asked(&plan)?;
         evidence_is_fresh(&plan, rule, situation.now_ms)?;
+    }
+    if plan.intent.routes() {
+        traffic_within(&plan, rule)?;
         targets_are_proven(&plan, situation)?;
+        domain::domains_are_available(&plan, situation)?;
     }
     Ok(Cleared(plan))
 }
@@ -317,6 +165,23 @@ fn only_at_home(plan: &Plan, service: &Name) -> Result<(), Refusal> {
             Err(Refusal::Elsewhere { changed: changed.clone(), service: service.clone() })
         }
         None => Ok(()),
+    }
+}
+
+fn none_protected(plan: &Plan, protections: &[Protection]) -> Result<(), Refusal> {
+    let touches = |protection: &&Protection| {
+        plan.changes
+            .iter()
+            .map(|change| &change.resource_record_set)
+            .any(|set| set.name == protection.name && set.record_type == protection.record_type)
+    };
+    match protections.iter().find(touches) {
+        None => Ok(()),
+        Some(Protection { name, record_type, comment }) => Err(Refusal::Protected {
+            name: name.clone(),
+            record_type: record_type.clone(),
+            comment: comment.clone(),
+        }),
     }
 }
 

@@ -1,8 +1,9 @@
 //! Decides and applies: matrix -> advice -> plan -> cleared plan -> change batch -> verdict.
 //!
 //! The owner of the words of routing. Everything up to the batch is pure: no IO, no clock, the same
-//! input gives the same bytes. Only [`survey`], [`source`], [`observe`], [`verify`], [`journal`] and
-//! [`apply`] touch the world, through the traits [`zone::Zone`], [`matrix::MatrixSource`] and [`answers::Answers`].
+//! input gives the same bytes. Only [`survey`], [`source`], [`observe`], [`preferred`], [`domains`],
+//! [`verify`], [`journal`] and [`apply`] touch the world, through the traits [`zone::Zone`], [`domains::Domains`],
+//! [`matrix::MatrixSource`] and [`answers::Answers`].
 
 pub mod advice;
 pub mod answers;
@@ -10,19 +11,25 @@ pub mod apply;
 pub mod batch;
 pub mod canary;
 mod digest;
+pub mod domains;
+pub mod drain;
+pub mod emit;
 pub mod evidence;
 pub mod group;
 pub mod guard;
 pub mod journal;
+pub mod lint;
 pub mod mark;
 pub mod matrix;
 pub mod name;
 pub mod observe;
 pub mod placement;
 pub mod plan;
+pub mod preferred;
 pub mod record;
 pub mod regret;
 pub mod settings;
+pub mod shares;
 pub mod source;
 pub mod statistics;
 pub mod survey;

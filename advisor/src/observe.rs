@@ -12,9 +12,9 @@ use probe::clock::Clock;
 use probe::config::{Config, Endpoint, RegionProof as ProofRule, Vantage};
 use probe::dns::{Answer, Client, RecordType as DnsType, ResponseCode, SystemResolver};
 use probe::exchange::{Exchange, Proof, Request, Trust, TrustError};
-use probe::url::{HostPort, IpPrefix};
+use probe::url::{HostPort, HttpUrl, IpPrefix};
 
-use crate::answers::{Answered, Answers, Question};
+use crate::answers::{Answered, Answers, AskError, Question};
 use crate::guard::{RegionProof, TargetProof};
 use crate::mark::{Marks, Shadow, fields};
 use crate::name::{Label, Name};
@@ -26,6 +26,8 @@ const PROOF_TIMEOUT: Duration = Duration::from_secs(10);
 const PROOF_TRIES: u32 = 3;
 /// The port of DNS.
 const DNS_PORT: u16 = 53;
+/// The port of HTTPS.
+const HTTPS_PORT: u16 = 443;
 
 /// Why nothing can be observed.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +45,8 @@ pub struct Observer {
     config: Config,
     service: Name,
     servers: Vec<SocketAddr>,
+    /// Why there are no servers, where there are none.
+    unresolved: Option<String>,
     resolver: SystemResolver,
     exchange: Exchange,
     clock: Arc<dyn Clock>,
@@ -55,7 +59,8 @@ impl std::fmt::Debug for Observer {
 }
 
 impl Observer {
-    /// An observer of `service`. Without `[dns] servers` the zone's own name servers are asked.
+    /// An observer of `service`. Without `[dns] servers` the zone's own name servers are asked; where
+    /// none of them has an address, DNS cannot be asked, which [`Observer::reaches_dns`] tells.
     pub async fn new(
         config: &Config,
         service: Name,
@@ -63,10 +68,13 @@ impl Observer {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, ObserveError> {
         let system = SystemResolver::from_system();
-        let servers = if config.dns.servers.is_empty() {
-            addresses_of(&system, name_servers).await?
+        let (servers, unresolved) = if config.dns.servers.is_empty() {
+            match addresses_of(&system, name_servers).await {
+                Ok(servers) => (servers, None),
+                Err(cause) => (Vec::new(), Some(cause)),
+            }
         } else {
-            config.dns.servers.clone()
+            (config.dns.servers.clone(), None)
         };
         let resolver = if config.dns.servers.is_empty() {
             system
@@ -75,7 +83,16 @@ impl Observer {
         };
         let trust = Trust::system(config.probe.ca_file.as_deref())?;
         let exchange = Exchange::new(&trust, resolver.clone(), Arc::clone(&clock))?;
-        Ok(Self { config: config.clone(), service, servers, resolver, exchange, clock })
+        let config = config.clone();
+        Ok(Self { config, service, servers, unresolved, resolver, exchange, clock })
+    }
+
+    /// Whether there is anybody to ask by DNS: without that, nothing written could be verified.
+    pub fn reaches_dns(&self) -> Result<(), ObserveError> {
+        match &self.unresolved {
+            None => Ok(()),
+            Some(cause) => Err(ObserveError::NameServers(cause.clone())),
+        }
     }
 
     /// Asks the servers in turn until one answers.
@@ -84,13 +101,21 @@ impl Observer {
         name: &Name,
         record_type: DnsType,
         subnet: Option<IpPrefix>,
-    ) -> Result<Answer, String> {
-        let mut last = "there is no name server to ask".to_owned();
+    ) -> Result<Answer, AskError> {
+        let nobody = "there is no name server to ask".to_owned();
+        let mut last = AskError::Unreachable(self.unresolved.clone().unwrap_or(nobody));
         for server in &self.servers {
             match Client::new(*server).query(name.without_dot(), record_type, subnet).await {
                 Ok(answer) if answer.rcode == ResponseCode::NoError => return Ok(answer),
-                Ok(answer) => last = format!("{server} answers {} for {name}", answer.rcode),
-                Err(error) => last = error.to_string(),
+                Ok(answer) => {
+                    let said = format!("{server} answers {} for {name}", answer.rcode);
+                    last = AskError::Unusable(said);
+                }
+                // One that answered says more than one that did not.
+                Err(error) if matches!(last, AskError::Unreachable(_)) => {
+                    last = AskError::Unreachable(error.to_string());
+                }
+                Err(_) => {}
             }
         }
         Err(last)
@@ -108,14 +133,10 @@ impl Observer {
         Ok(found.into_iter().map(|answer| answer.address).collect())
     }
 
-    /// Asks an address for the service name, with the path of the health URL.
+    /// Asks an address over TLS with SNI and Host of the service, for the path of the health URL.
     async fn prove_at(&self, endpoint: &Endpoint, address: IpAddr) -> Result<Proof, String> {
-        let mut url = endpoint.url.clone();
-        if let Some(health) = &endpoint.health_url {
-            url.path.clone_from(&health.path);
-        }
-        let port = endpoint.connect_to.as_ref().map_or(url.port, |to| to.port);
-        let mut request = Request::get(url);
+        let mut request = Request::get(service_url(endpoint, &self.service));
+        let port = request.url.port;
         request.connect_to = Some(HostPort { host: address.to_string(), port });
         request.timeout = PROOF_TIMEOUT;
         self.exchange.prove(&request).await.map_err(|outcome| match outcome.detail() {
@@ -181,6 +202,16 @@ impl Observer {
     }
 }
 
+/// What a client of the service would ask this endpoint: the service's name, never that of the URL which
+/// is measured. Only the port is that of the endpoint, and the path that of its health URL.
+fn service_url(endpoint: &Endpoint, service: &Name) -> HttpUrl {
+    let path = endpoint.health_url.as_ref().map_or(&endpoint.url.path, |health| &health.path);
+    let port_of_url = if endpoint.url.https { endpoint.url.port } else { HTTPS_PORT };
+    let port = endpoint.connect_to.as_ref().map_or(port_of_url, |to| to.port);
+    let host = service.without_dot().to_owned();
+    HttpUrl { https: true, host, port, path: path.clone() }
+}
+
 /// What all addresses of one answer prove: clients pick any of them, so that one that proves
 /// something else decides.
 fn unanimous(proofs: Vec<Result<String, String>>) -> Option<Result<String, String>> {
@@ -197,7 +228,7 @@ fn unanimous(proofs: Vec<Result<String, String>>) -> Option<Result<String, Strin
 async fn addresses_of(
     resolver: &SystemResolver,
     names: &[String],
-) -> Result<Vec<SocketAddr>, ObserveError> {
+) -> Result<Vec<SocketAddr>, String> {
     let mut servers = Vec::new();
     let mut cause = "the zone names none".to_owned();
     for name in names {
@@ -209,7 +240,7 @@ async fn addresses_of(
             Err(error) => cause = error.to_string(),
         }
     }
-    if servers.is_empty() { Err(ObserveError::NameServers(cause)) } else { Ok(servers) }
+    if servers.is_empty() { Err(cause) } else { Ok(servers) }
 }
 
 /// Whether a response names the endpoint's Region, by the endpoint's own rule.
@@ -235,17 +266,21 @@ fn region_proof(endpoint: &Endpoint, proof: &Proof) -> RegionProof {
 }
 
 impl Answers for Observer {
-    async fn preferred(&self, shadow: Shadow) -> Result<BTreeMap<String, Label>, String> {
-        let name = Marks::of(&self.service).shadow(shadow);
+    async fn preferred(&self, shadow: Shadow) -> Result<BTreeMap<String, Label>, AskError> {
         let mut preferred = BTreeMap::new();
         for vantage in &self.config.vantages {
             let Some(subnet) = vantage.subnet4.or(vantage.subnet6) else { continue };
-            let answer = self.ask(&name, DnsType::TXT, Some(subnet)).await?;
-            let label = answer.texts().find_map(|text| fields(text).get("label").copied());
-            let label = label.ok_or_else(|| format!("{name} answers without a label"))?;
-            preferred.insert(vantage.id.clone(), Label::new(label));
+            preferred.insert(vantage.id.clone(), self.preferred_for(shadow, subnet).await?);
         }
         Ok(preferred)
+    }
+
+    async fn preferred_for(&self, shadow: Shadow, subnet: IpPrefix) -> Result<Label, AskError> {
+        let name = Marks::of(&self.service).shadow(shadow);
+        let answer = self.ask(&name, DnsType::TXT, Some(subnet)).await?;
+        let label = answer.texts().find_map(|text| fields(text).get("label").copied());
+        let unlabelled = || AskError::Unusable(format!("{name} answers without a label"));
+        Ok(Label::new(label.ok_or_else(unlabelled)?))
     }
 
     async fn prove(&self, endpoints: &[String]) -> Vec<TargetProof> {
@@ -278,8 +313,9 @@ impl Answers for Observer {
                 let Some(subnet) = Self::subnet(vantage, family) else { continue };
                 let dns_type = if *family == RecordType::Aaaa { DnsType::AAAA } else { DnsType::A };
                 let asked = self.ask(&self.service, dns_type, Some(subnet)).await;
-                let addresses: Result<BTreeSet<IpAddr>, String> =
-                    asked.map(|answer| answer.addresses().map(|(address, _)| address).collect());
+                let addresses: Result<BTreeSet<IpAddr>, String> = asked
+                    .map_err(|error| error.to_string())
+                    .map(|answer| answer.addresses().map(|(address, _)| address).collect());
                 let mut proofs = Vec::new();
                 for address in addresses.iter().flatten().filter(|address| address.is_ipv4()) {
                     if !proven.contains_key(address) {
@@ -307,5 +343,37 @@ impl Answers for Observer {
             }
         }
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_service_is_asked_for_whatever_is_measured() {
+        let config = |endpoint: &str| {
+            let text = format!(
+                "name = \"api.example.com\"\nzone = \"example.com\"\n[[vantage]]\nid = \"v\"\n\
+                 population = \"cloud\"\n[[endpoint]]\nid = \"e\"\nregion = \"eu-west-1\"\n{endpoint}"
+            );
+            let nothing = BTreeMap::new();
+            let flags = probe::config::Flags::default();
+            probe::config::build(probe::config::DEFAULTS, &text, &nothing, &flags).unwrap()
+        };
+        for (endpoint, expected) in [
+            ("url = \"https://eu.api.example.com/ping\"", "https://api.example.com/ping"),
+            ("url = \"http://eu.api.example.com:8080/x\"", "https://api.example.com/x"),
+            (
+                "url = \"https://x.example.com/ping\"\nconnect_to = \"192.0.2.1:8443\"\n\
+                 health_url = \"https://eu.api.example.com/health\"",
+                "https://api.example.com:8443/health",
+            ),
+        ] {
+            let config = config(endpoint);
+            let service = Name::parse(&config.name).unwrap();
+            let url = service_url(&config.endpoints[0], &service).to_string();
+            assert_eq!(url, expected);
+        }
     }
 }

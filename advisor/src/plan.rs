@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::batch::{applied, difference};
 use crate::digest::sha256_hex;
-use crate::group::{EndpointTarget, LiveGroup, latency_sets};
+use crate::group::{EndpointTarget, LiveGroup, Prior, latency_sets};
 use crate::mark::{Marks, Shadow};
 use crate::name::{Label, Name};
-use crate::record::{Change, HealthCheck, RecordSet};
+use crate::record::{Action, Change, HealthCheck, RecordSet};
 use crate::zone::{HealthCheckSpec, ZoneFacts};
 
 pub use arms::home;
@@ -34,6 +34,18 @@ pub enum Intent {
     RemoveShadow,
     /// Restores what was there before the plan with this id.
     Rollback(String),
+    /// Takes this Region out of answers.
+    Drain(String),
+    /// Puts a drained Region back into answers.
+    Restore(String),
+}
+
+impl Intent {
+    /// Whether clients are sent elsewhere, and not merely back.
+    #[must_use]
+    pub fn routes(&self) -> bool {
+        matches!(self, Self::Route | Self::Drain(_) | Self::Restore(_))
+    }
 }
 
 /// A label that moves.
@@ -71,8 +83,11 @@ pub struct VantageEffect {
 /// What the plan is expected to do.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Effect {
-    /// The share of the traffic whose endpoint changes.
+    /// The share whose endpoint changes, of the traffic of which it is known where it goes.
     pub traffic_moved: f64,
+    /// The share of the traffic of which nothing is known.
+    #[serde(default)]
+    pub traffic_unknown: f64,
     /// Where the shares come from: `equal weights over vantages`, or a file.
     pub weights: String,
     /// How preferred labels are known: `asked` or `modelled`.
@@ -132,6 +147,12 @@ pub struct Plan {
     pub thresholds: Thresholds,
     /// Health checks to find or create first.
     pub health_checks: Vec<HealthCheckSpec>,
+    /// Health checks that exist and are named anew, by endpoint: they too must see it first.
+    #[serde(default)]
+    pub reused_health_checks: BTreeMap<String, String>,
+    /// Endpoints whose Region no answer of their own proves: API Gateway and the alias must agree.
+    #[serde(default)]
+    pub unproven: BTreeSet<String>,
     /// The changes, in order.
     pub changes: Vec<Change>,
     /// Every record set in scope before the change, in full.
@@ -276,6 +297,8 @@ impl Ground<'_> {
             effect: Effect::default(),
             thresholds: Thresholds::default(),
             health_checks: Vec::new(),
+            reused_health_checks: BTreeMap::new(),
+            unproven: BTreeSet::new(),
             changes: difference(&prior, desired),
             prior,
         }
@@ -300,8 +323,9 @@ impl Ground<'_> {
     }
 
     /// The plan that points labels at endpoints, with the shadow groups beside them, at the service
-    /// name or in the one arm below the wrapper. It is empty where no label moves: a group that is right
-    /// is left as it is.
+    /// name or in the one arm below the wrapper. It is empty where a latency group stands and no label
+    /// moves: a group that is right is left as it is. A simple or a weighted group is converted in the
+    /// same batch.
     #[must_use]
     pub fn route(&self, live: &LiveGroup, moves: Vec<Move>, effect: Effect) -> Plan {
         let mut labels = live.labels.clone();
@@ -316,13 +340,17 @@ impl Ground<'_> {
         sets.extend(shadows.iter().flat_map(|shadow| marks.shadow_sets(*shadow, labels.keys())));
         let mut names: Vec<Name> = shadows.iter().map(|shadow| marks.shadow(*shadow)).collect();
         names.push(home);
-        let desired = if moves.is_empty() {
-            scope(self.service, self.records)
-        } else {
-            self.replacing(&names, sets)
-        };
+        let is_right = moves.is_empty() && live.prior == Prior::Latency;
+        let desired =
+            if is_right { scope(self.service, self.records) } else { self.replacing(&names, sets) };
         let mut plan = self.document(Intent::Route, &desired);
         plan.health_checks = self.health_checks(&plan.changes);
+        plan.reused_health_checks = self.reused_health_checks(&plan.changes);
+        let unproven = |one: &&EndpointTarget| {
+            !one.proves_region && labels.values().any(|target| *target == one.id)
+        };
+        let unproven = self.endpoints.iter().filter(unproven).map(|one| one.id.clone());
+        plan.unproven = unproven.collect();
         plan.labels = labels.iter().map(|(label, id)| (label.to_string(), id.clone())).collect();
         (plan.moves, plan.effect) = (moves, effect);
         plan
@@ -347,6 +375,20 @@ impl Ground<'_> {
             .map(|endpoint| &endpoint.health_check)
             .filter(|check| named.contains(check.caller_reference.as_str()))
             .cloned()
+            .collect()
+    }
+
+    fn reused_health_checks(&self, changes: &[Change]) -> BTreeMap<String, String> {
+        let is_named = |id: &String| {
+            changes.iter().any(|change| {
+                change.action == Action::Create
+                    && change.resource_record_set.health_check == Some(HealthCheck::Id(id.clone()))
+            })
+        };
+        self.endpoints
+            .iter()
+            .filter_map(|one| Some((one.id.clone(), one.health_check_id.clone()?)))
+            .filter(|(_, id)| is_named(id))
             .collect()
     }
 

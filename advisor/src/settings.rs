@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use probe::config::{Config, EvidenceSettings, Population};
+use probe::config::{Config, EndpointKind, EvidenceSettings, Population};
 
 use crate::advice::AdviceRule;
 use crate::apply::HEALTH_CHECK_PREFIX;
@@ -195,6 +195,8 @@ pub fn endpoint_targets(
                 path: health.path.clone(),
             },
             health_check_id: found.map(|check| check.id.clone()),
+            proves_region: endpoint.region_proof.is_some()
+                || endpoint.kind == EndpointKind::CloudFront,
         });
     }
     Ok(targets)

@@ -77,3 +77,26 @@ impl MatrixSource for StoreSource {
         Ok(round_trips)
     }
 }
+
+/// A source that holds nothing: what is left to decide with when there are no measurements.
+#[derive(Debug, Clone, Copy)]
+pub struct Unmeasured;
+
+impl MatrixSource for Unmeasured {
+    async fn cell_blocks(
+        &self,
+        _quantile: f64,
+        _since_ms: i64,
+        _until_ms: i64,
+    ) -> Result<Vec<CellBlock>, SourceError> {
+        Ok(Vec::new())
+    }
+
+    async fn round_trips(
+        &self,
+        _since_ms: i64,
+        _until_ms: i64,
+    ) -> Result<BTreeMap<(String, String), f64>, SourceError> {
+        Ok(BTreeMap::new())
+    }
+}

@@ -10,16 +10,20 @@ use crate::advice::{Advice, LabelAdvice, Routing, advise};
 use crate::answers::Answers;
 use crate::apply::HEALTH_CHECK_PREFIX;
 use crate::evidence::EvidenceRule;
-use crate::group::{EndpointTarget, GroupError, LiveGroup, live_group};
-use crate::guard::MODELLED;
+use crate::group::{EndpointTarget, GroupError, LiveGroup, Prior, live_group};
 use crate::journal::{Operation, cooling};
-use crate::mark::{Marks, Shadow};
+use crate::mark::Marks;
 use crate::matrix::{Matrix, MatrixSource, SourceError};
 use crate::name::{Label, Name};
-use crate::plan::{Effect, Ground, Move, Plan, VantageEffect, home};
+use crate::plan::{Effect, Ground, Intent, Move, Plan, VantageEffect, home};
+use crate::preferred::{self, Preference, PreferredError};
 use crate::record::RecordSet;
 use crate::settings::{self, SettingsError};
+use crate::shares::{self, Shares, TrafficError};
 use crate::zone::{Zone, ZoneError, ZoneFacts};
+
+/// What shares may lack of 1 by rounding.
+const ROUNDING: f64 = 1e-9;
 
 /// Why a survey could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -37,8 +41,14 @@ pub enum SurveyError {
     #[error(transparent)]
     Group(#[from] GroupError),
     /// Preferred labels could not be asked.
-    #[error("cannot ask Route 53's name servers for preferred labels: {0}")]
-    Preferred(String),
+    #[error(transparent)]
+    Preferred(#[from] PreferredError),
+    /// The traffic file.
+    #[error(transparent)]
+    Traffic(#[from] TrafficError),
+    /// The traffic file could not be read.
+    #[error("cannot read traffic file {0}: {1}")]
+    TrafficFile(String, std::io::Error),
 }
 
 impl SurveyError {
@@ -50,27 +60,9 @@ impl SurveyError {
             Self::Source(error) => Some(error.hint),
             Self::Settings(error) => Some(error.hint()),
             Self::Group(error) => Some(error.hint()),
-            Self::Preferred(_) => Some("check [dns] servers and that port 53 is reachable"),
-        }
-    }
-}
-
-/// How preferred labels are known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Preference {
-    /// Asked of Route 53, through a shadow group.
-    Asked,
-    /// The installed label with the lowest network round trip.
-    Modelled,
-}
-
-impl Preference {
-    /// The word in output.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Asked => "asked",
-            Self::Modelled => MODELLED,
+            Self::Preferred(error) => Some(error.hint()),
+            Self::Traffic(_) => Some("traffic.file is CSV with the header client,weight"),
+            Self::TrafficFile(..) => Some("check traffic.file in nearside.toml"),
         }
     }
 }
@@ -132,6 +124,10 @@ pub struct Survey {
     pub routing: Routing,
     /// How that is known.
     pub preference: Preference,
+    /// Who the users are.
+    pub traffic: Shares,
+    /// The share of the traffic that prefers each label, of clients that no vantage stands for.
+    pub clients: BTreeMap<Label, f64>,
 }
 
 impl Survey {
@@ -146,7 +142,12 @@ impl Survey {
         let live = view.live()?;
         let matrix = read_matrix(source, config, now_ms).await?;
         let (preferred, preference) =
-            preferred((source, answers), config, &view, &live, now_ms).await?;
+            preferred((zone, answers), source, config, &view, &live, now_ms).await?;
+        let traffic = read_traffic(config)?;
+        let clients = match preference {
+            Preference::Asked => preferred::ask_clients(answers, &traffic.clients).await?,
+            Preference::AskedApi | Preference::Only | Preference::Modelled => BTreeMap::new(),
+        };
         let routing = Routing {
             live: live.labels.clone(),
             preferred,
@@ -154,7 +155,7 @@ impl Survey {
             cloud: settings::cloud_vantages(config),
             cooling: cooling(operations, settings::millis(config.evidence.cooldown), now_ms),
         };
-        Ok(Self { view, live, matrix, routing, preference })
+        Ok(Self { view, live, matrix, routing, preference, traffic, clients })
     }
 
     /// The advice of rule 1.
@@ -175,17 +176,42 @@ impl Survey {
                 reason: line.reason.code().to_owned(),
             })
             .collect();
-        let effect = self.effect(config, advice);
+        let mut plan = self.plan_of(config, moves, Intent::Route, now_ms);
+        plan.effect.evidence_until_ms = evidence_until_ms(advice);
+        plan
+    }
+
+    /// The plan of these moves, with what it does to the traffic.
+    #[must_use]
+    pub fn plan_of(&self, config: &Config, moves: Vec<Move>, intent: Intent, now_ms: i64) -> Plan {
+        let mut after = self.live.labels.clone();
+        for step in &moves {
+            after.insert(Label::new(&step.label), step.to.clone());
+        }
+        let effect = self.effect(config, &after);
         let mut plan = self.view.ground(now_ms).route(&self.live, moves, effect);
+        plan.intent = intent;
         plan.thresholds = settings::thresholds(config);
         plan
     }
 
-    /// What following the advice does to each vantage, with equal weights.
-    fn effect(&self, config: &Config, advice: &Advice) -> Effect {
+    /// The share of a label's clients that are answered with another endpoint than before.
+    fn leaving(&self, label: &Label, to: Option<&String>) -> f64 {
+        let differs = f64::from(u8::from(self.live.labels.get(label) != to));
+        match (&self.live.prior, to) {
+            (Prior::Weighted(weights), Some(to)) => {
+                let all: u32 = weights.values().sum();
+                let stay = weights.get(to).copied().unwrap_or(0);
+                1.0 - f64::from(stay) / f64::from(all.max(1))
+            }
+            (Prior::Latency | Prior::Simple | Prior::Weighted(_), _) => differs,
+        }
+    }
+
+    /// What it does to each vantage, and to the traffic, when labels point at `after`.
+    #[must_use]
+    pub fn effect(&self, config: &Config, after: &BTreeMap<Label, String>) -> Effect {
         let recent = self.matrix.newest(EvidenceRule::slots(config.evidence.blocks));
-        let after = advice.endpoints();
-        let share = 1.0 / self.routing.preferred.len().max(1) as f64;
         let vantages: Vec<VantageEffect> = self
             .routing
             .preferred
@@ -197,22 +223,39 @@ impl Survey {
                     label: label.to_string(),
                     from: from.clone(),
                     to: to.clone(),
-                    share,
+                    share: self.traffic.of_vantage(vantage),
                     cost_before_ms: recent.median_cost_ms(vantage, from),
                     cost_after_ms: recent.median_cost_ms(vantage, to),
                 })
             })
             .collect();
-        let moved =
-            vantages.iter().filter(|line| line.from != line.to).map(|line| line.share).sum();
+        let leaves = |label: &Label| self.leaving(label, after.get(label));
+        let known = vantages.iter().map(|line| line.share).sum::<f64>()
+            + self.clients.values().sum::<f64>();
+        let of_vantages = vantages.iter().map(|line| line.share * leaves(&Label::new(&line.label)));
+        let of_clients = self.clients.iter().map(|(label, share)| share * leaves(label));
+        let moved: f64 = of_vantages.chain(of_clients).sum();
+        // Of traffic that nothing represents the worst is assumed.
+        let moves_any = *after != self.live.labels || self.live.prior != Prior::Latency;
+        let worst = f64::from(u8::from(moves_any));
+        let unknown = 1.0 - known;
         Effect {
-            traffic_moved: moved,
-            weights: "equal weights over vantages".into(),
+            traffic_moved: if known > 0.0 { moved / known } else { worst },
+            traffic_unknown: if unknown > ROUNDING { unknown } else { 0.0 },
+            weights: self.traffic.source.clone(),
             preferred: self.preference.as_str().into(),
-            evidence_until_ms: evidence_until_ms(advice),
+            evidence_until_ms: None,
             vantages,
         }
     }
+}
+
+fn read_traffic(config: &Config) -> Result<Shares, SurveyError> {
+    let Some(settings) = &config.traffic else { return Ok(Shares::equal(config)) };
+    let file = settings.file.display().to_string();
+    let text = std::fs::read_to_string(&settings.file)
+        .map_err(|cause| SurveyError::TrafficFile(file.clone(), cause))?;
+    Ok(Shares::of(&shares::parse(&text, &file)?, config, &file))
 }
 
 /// The end of the evidence of the move whose evidence is the oldest.
@@ -240,49 +283,21 @@ pub async fn read_matrix<S: MatrixSource>(
     Ok(Matrix::build(&rows, rule).with_endpoints(endpoints))
 }
 
-async fn preferred<S: MatrixSource, A: Answers>(
-    (source, answers): (&S, &A),
+async fn preferred<Z: Zone, S: MatrixSource, A: Answers>(
+    (zone, answers): (&Z, &A),
+    source: &S,
     config: &Config,
     view: &ZoneView,
     live: &LiveGroup,
     now_ms: i64,
 ) -> Result<(BTreeMap<String, Label>, Preference), SurveyError> {
-    let shadow = Marks::of(&view.service).shadow_labels(Shadow::Live, &view.records);
-    if !shadow.is_empty() && shadow.iter().eq(live.labels.keys()) {
-        let asked = answers.preferred(Shadow::Live).await.map_err(SurveyError::Preferred)?;
-        if let Some(other) = asked.values().find(|label| !live.labels.contains_key(label)) {
-            let cause = format!("label '{other}' is preferred, and it is not installed");
-            return Err(SurveyError::Preferred(cause));
-        }
-        return Ok((asked, Preference::Asked));
+    let (service, records) = (&view.service, &view.records);
+    let asked = preferred::ask((zone, answers), config, service, records, live).await?;
+    if let Some(asked) = asked {
+        return Ok(asked);
     }
     let since_ms =
         now_ms - settings::millis(config.evidence.block) * i64::from(config.evidence.blocks);
     let round_trips = source.round_trips(since_ms, now_ms).await?;
-    Ok((modelled(config, live, &round_trips), Preference::Modelled))
-}
-
-/// For each vantage the installed label whose own Region's endpoint has the lowest round trip.
-fn modelled(
-    config: &Config,
-    live: &LiveGroup,
-    round_trips: &BTreeMap<(String, String), f64>,
-) -> BTreeMap<String, Label> {
-    let nearest = |vantage: &str| -> Option<Label> {
-        let in_region = |label: &Label| -> Option<f64> {
-            let here =
-                config.endpoints.iter().find(|endpoint| endpoint.region == label.as_str())?;
-            round_trips.get(&(vantage.to_owned(), here.id.clone())).copied()
-        };
-        live.labels
-            .keys()
-            .filter_map(|label| Some((in_region(label)?, label)))
-            .min_by(|a, b| a.0.total_cmp(&b.0))
-            .map(|(_, label)| label.clone())
-    };
-    config
-        .vantages
-        .iter()
-        .filter_map(|vantage| Some((vantage.id.clone(), nearest(&vantage.id)?)))
-        .collect()
+    Ok((preferred::modelled(config, live, &round_trips), Preference::Modelled))
 }

@@ -78,7 +78,8 @@ pub async fn verify<A: Answers>(
     }
     report.foreign =
         current.iter().filter(|set| !desired.contains(set)).map(ToString::to_string).collect();
-    if matches!(plan.intent, Intent::Route | Intent::Rollback(_)) && !plan.labels.is_empty() {
+    let sends = plan.intent.routes() || matches!(plan.intent, Intent::Rollback(_));
+    if sends && !plan.labels.is_empty() {
         ask(plan, desired, answers, &mut report).await;
     }
     report

@@ -4,10 +4,11 @@
 
 use std::future::Future;
 
+use probe::url::IpPrefix;
 use serde::{Deserialize, Serialize};
 
 use crate::name::Name;
-use crate::record::{ChangeBatch, RecordSet};
+use crate::record::{ChangeBatch, RecordSet, RecordType};
 
 /// A hosted zone, as found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +67,17 @@ pub struct ExistingHealthCheck {
     pub port: u16,
     /// The path.
     pub path: String,
+}
+
+/// A name and type whose record sets Route 53 refuses to change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Protection {
+    /// The name.
+    pub name: Name,
+    /// The type.
+    pub record_type: RecordType,
+    /// Whatever was noted when it was protected.
+    pub comment: Option<String>,
 }
 
 /// What a health check's checkers see.
@@ -143,6 +155,18 @@ pub trait Zone: Sync {
         &self,
         name: &Name,
     ) -> impl Future<Output = Result<Vec<RecordSet>, ZoneError>> + Send;
+
+    /// The zone's protected record sets.
+    fn protections(&self) -> impl Future<Output = Result<Vec<Protection>, ZoneError>> + Send;
+
+    /// What Route 53 would answer a client in this subnet, by its own API: the values of the records.
+    /// Each call spends the account's request budget.
+    fn test_dns_answer(
+        &self,
+        name: &Name,
+        record_type: &RecordType,
+        subnet: IpPrefix,
+    ) -> impl Future<Output = Result<Vec<String>, ZoneError>> + Send;
 
     /// Submits a batch: all of it or nothing.
     fn change(

@@ -1,6 +1,7 @@
 //! From the SDK's errors to the advisor's: by what the caller must do about them.
 
 use advisor::zone::ZoneError;
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_route53::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_route53::operation::change_resource_record_sets::ChangeResourceRecordSetsError;
 
@@ -37,7 +38,7 @@ pub(crate) enum Effect {
 }
 
 /// An error and its causes, each once, as people can read them.
-fn causes(error: &dyn std::error::Error) -> String {
+pub(crate) fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {
@@ -50,6 +51,18 @@ fn causes(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// Whether credentials could not be had: the error itself or one of its causes is of that type.
+fn is_about_credentials(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        if cause.is::<CredentialsError>() {
+            return true;
+        }
+        next = cause.source();
+    }
+    false
+}
+
 /// Translates any operation's error.
 pub(crate) fn translate<E, R>(error: &SdkError<E, R>, effect: Effect, zone: &str) -> ZoneError
 where
@@ -60,7 +73,7 @@ where
     match error {
         SdkError::ServiceError(context) => service_error(context.err(), effect, zone, text),
         SdkError::ConstructionFailure(_) => ZoneError::Failed(text()),
-        _ if text().contains("credentials") => ZoneError::Denied(text()),
+        _ if is_about_credentials(error) => ZoneError::Denied(text()),
         _ if effect == Effect::Writes => ZoneError::Unsettled(text()),
         _ => ZoneError::Failed(text()),
     }
@@ -73,7 +86,17 @@ fn service_error(
     text: impl Fn() -> String,
 ) -> ZoneError {
     let code = error.code().unwrap_or_default();
-    let message = error.message().unwrap_or_default();
+    service_code(code, error.message().unwrap_or_default(), effect, zone, text)
+}
+
+/// Translates Route 53's own error code and message; `text` has everything that is known.
+pub(crate) fn service_code(
+    code: &str,
+    message: &str,
+    effect: Effect,
+    zone: &str,
+    text: impl Fn() -> String,
+) -> ZoneError {
     match code {
         "NoSuchHostedZone" => ZoneError::Missing(zone.to_owned()),
         "InvalidChangeBatch" | "InvalidInput" | "NoSuchChange" | "NoSuchHealthCheck"

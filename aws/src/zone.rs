@@ -3,77 +3,52 @@
 //! Every call is bounded in time. Reads are repeated by the SDK; a change of records never is,
 //! because a repeated batch is refused when the first was taken and only its reply was lost.
 
-use std::time::Duration;
-
 use advisor::name::Name;
-use advisor::record::{ChangeBatch, RecordSet};
+use advisor::record::{ChangeBatch, RecordSet, RecordType};
 use advisor::zone::{
-    ChangeId, ChangeStatus, ExistingHealthCheck, HealthCheckSpec, Observations, Zone, ZoneError,
-    ZoneFacts,
+    ChangeId, ChangeStatus, ExistingHealthCheck, HealthCheckSpec, Observations, Protection, Zone,
+    ZoneError, ZoneFacts,
 };
+use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
-use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_route53::Client;
-use aws_sdk_route53::config::{Config, Credentials};
+use aws_sdk_route53::config::Config;
 use aws_sdk_route53::types as sdk;
+use probe::url::IpPrefix;
 
 use crate::convert::{from_sdk, to_sdk};
 use crate::error::{Effect, translate, translate_change};
+use crate::protections;
+use crate::session::{Access, account, configured_endpoint, session, without_user};
+use crate::signed::Signed;
 
 /// Pages of one listing: 10,000 record sets a zone (Route 53's quota) at 300 a page, and room.
 const MAX_PAGES: usize = 100;
-/// One attempt of a call.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
-/// A call with its repetitions.
-const CALL_TIMEOUT: Duration = Duration::from_secs(30);
-/// Route 53 is one service for all Regions; requests are signed for this one.
-const SIGNING_REGION: &str = "us-east-1";
-/// Where Route 53 is, when nothing says otherwise.
-const PUBLIC_API: &str = "https://route53.amazonaws.com";
-
-/// How to reach Route 53, where it is not the account's own way.
-#[derive(Clone, Default)]
-pub struct Access {
-    /// Another API address, as `AWS_ENDPOINT_URL_ROUTE_53` would give it.
-    pub endpoint_url: Option<String>,
-    /// Fixed credentials (key id, secret), for servers that take any.
-    pub credentials: Option<(String, String)>,
-}
-
-impl std::fmt::Debug for Access {
-    /// Without the secret, and without what an address may hold of one.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Access")
-            .field("endpoint_url", &self.endpoint_url.as_deref().map(without_user))
-            .field("credentials", &self.credentials.as_ref().map(|_| "..."))
-            .finish()
-    }
-}
-
-/// A URL without user name and password.
-fn without_user(url: &str) -> String {
-    match url.split_once("://") {
-        Some((scheme, rest)) => {
-            let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-            let host = authority.rfind('@').map_or(0, |at| at + 1);
-            format!("{scheme}://{}", &rest[host..])
-        }
-        None => url.to_owned(),
-    }
-}
+/// Where Route 53 is, when nothing says otherwise, and the Region that requests to it are signed for.
+const PUBLIC_API: (&str, &str) = ("https://route53.amazonaws.com", "us-east-1");
 
 /// One hosted zone.
 #[derive(Debug, Clone)]
 pub struct Route53Zone {
     client: Client,
+    config: SdkConfig,
+    access: Access,
+    signed: Signed,
+    base: String,
     facts: ZoneFacts,
 }
 
 impl Route53Zone {
     /// Finds a public hosted zone by its name, or by its id (which starts with `Z`).
     pub async fn open(zone: &str, access: &Access) -> Result<Self, ZoneError> {
-        let (client, api) = connect(access).await;
+        let config = session(access, access.zone_role.as_deref()).await;
+        let configured = || configured_endpoint(&config, "route 53");
+        let over = access.endpoint_url.clone().or_else(configured);
+        let base = over.clone().unwrap_or_else(|| PUBLIC_API.0.to_owned());
+        let mut settings = Config::from(&config).to_builder();
+        settings.set_endpoint_url(over);
+        let client = Client::from_conf(settings.build());
+        let signed = Signed::new(&config).map_err(|error| ZoneError::Failed(error.to_string()))?;
         let id = if is_zone_id(zone) { zone.to_owned() } else { find(&client, zone).await? };
         let found = client
             .get_hosted_zone()
@@ -85,53 +60,23 @@ impl Route53Zone {
         let hosted = found.hosted_zone.ok_or_else(|| ZoneError::Missing(zone.to_owned()))?;
         let name = Name::parse(&hosted.name)
             .map_err(|error| ZoneError::Failed(format!("zone '{zone}': {error}")))?;
-        Ok(Self { client, facts: ZoneFacts { id, name, name_servers, api } })
+        let api = without_user(&base);
+        let (access, facts) = (access.clone(), ZoneFacts { id, name, name_servers, api });
+        Ok(Self { client, config, access, signed, base, facts })
     }
-}
 
-async fn connect(access: &Access) -> (Client, String) {
-    let http = aws_smithy_http_client::Builder::new()
-        .tls_provider(aws_smithy_http_client::tls::Provider::Rustls(
-            aws_smithy_http_client::tls::rustls_provider::CryptoMode::Ring,
-        ))
-        .build_https();
-    let timeouts = TimeoutConfig::builder()
-        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-        .operation_timeout(CALL_TIMEOUT)
-        .build();
-    let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .region(Region::new(SIGNING_REGION))
-        .http_client(http)
-        .timeout_config(timeouts);
-    if let Some(url) = &access.endpoint_url {
-        loader = loader.endpoint_url(url);
+    /// The account that writes, for people to see before they confirm. `None` where Route 53 is at another
+    /// address than AWS's own and the token service is not: credentials meant for one server are not shown
+    /// to another.
+    pub async fn account(&self) -> Option<Result<String, String>> {
+        let elsewhere = self.base != PUBLIC_API.0;
+        let own_sts =
+            self.access.sts_url.is_some() || configured_endpoint(&self.config, "sts").is_some();
+        if elsewhere && !own_sts {
+            return None;
+        }
+        Some(account(&self.config, &self.access).await)
     }
-    if let Some((key, secret)) = &access.credentials {
-        loader = loader.credentials_provider(Credentials::new(
-            key,
-            secret,
-            None,
-            None,
-            "nearside-access",
-        ));
-    }
-    let config = loader.load().await;
-    (Client::new(&config), effective_api(&config))
-}
-
-/// The address that calls will go to, as the SDK itself will find it.
-fn effective_api(config: &SdkConfig) -> String {
-    let key = aws_types::service_config::ServiceConfigKey::builder()
-        .service_id("route 53")
-        .env("AWS_ENDPOINT_URL")
-        .profile("endpoint_url")
-        .build();
-    let of_service = match (config.service_config(), key) {
-        (Some(service), Ok(key)) => service.load_config(key),
-        _ => None,
-    };
-    let url = of_service.or_else(|| config.endpoint_url().map(str::to_owned));
-    url.map_or_else(|| PUBLIC_API.to_owned(), |url| without_user(&url))
 }
 
 fn is_zone_id(text: &str) -> bool {
@@ -203,6 +148,33 @@ impl Zone for Route53Zone {
                 .set_start_record_identifier(page.next_record_identifier);
         }
         Err(ZoneError::Failed(format!("the zone lists more than {MAX_PAGES} pages below '{name}'")))
+    }
+
+    async fn protections(&self) -> Result<Vec<Protection>, ZoneError> {
+        protections::list(&self.signed, (&self.base, PUBLIC_API.1), &self.facts.id).await
+    }
+
+    async fn test_dns_answer(
+        &self,
+        name: &Name,
+        record_type: &RecordType,
+        subnet: IpPrefix,
+    ) -> Result<Vec<String>, ZoneError> {
+        let reply = self
+            .client
+            .test_dns_answer()
+            .hosted_zone_id(&self.facts.id)
+            .record_name(name.as_str())
+            .record_type(sdk::RrType::from(record_type.as_str()))
+            .edns0_client_subnet_ip(subnet.address.to_string())
+            .edns0_client_subnet_mask(subnet.len.to_string())
+            .send()
+            .await
+            .map_err(|error| translate(&error, Effect::Reads, self.facts.name.as_str()))?;
+        match reply.response_code.as_str() {
+            "NOERROR" => Ok(reply.record_data),
+            other => Err(ZoneError::Failed(format!("TestDNSAnswer says {other} for {name}"))),
+        }
     }
 
     async fn change(&self, batch: &ChangeBatch) -> Result<ChangeId, ZoneError> {
@@ -363,31 +335,6 @@ impl Route53Zone {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn secrets_are_not_shown() {
-        let access = Access {
-            endpoint_url: Some("https://me:hunter2@example.com/x?y#@z".into()),
-            credentials: Some(("AKIDEXAMPLE".into(), "wJalrXUtnFEMI".into())),
-        };
-        let shown = format!("{access:?}");
-        for secret in ["hunter2", "me:", "AKIDEXAMPLE", "wJalrXUtnFEMI"] {
-            assert!(!shown.contains(secret), "{shown}");
-        }
-        assert!(shown.contains("https://example.com/x?y#@z"), "{shown}");
-    }
-
-    #[test]
-    fn addresses_lose_only_the_user() {
-        for (url, shown) in [
-            ("http://127.0.0.1:4566", "http://127.0.0.1:4566"),
-            ("https://a@b@route53.amazonaws.com/", "https://route53.amazonaws.com/"),
-            ("https://h/p@q", "https://h/p@q"),
-            ("nonsense", "nonsense"),
-        ] {
-            assert_eq!(without_user(url), shown);
-        }
-    }
 
     #[test]
     fn ids_are_told_from_names() {

@@ -4,14 +4,15 @@ use std::path::Path;
 
 use advisor::answers::Answers as _;
 use advisor::apply::{Applier, Outcome, Patience, difference_since};
+use advisor::domains;
 use advisor::guard::{Situation, guard, registry_names};
 use advisor::journal::{Ending, Operation};
 use advisor::observe::Observer;
 use advisor::plan::{Intent, Plan};
 use advisor::settings;
 use advisor::survey::ZoneView;
-use advisor::zone::Zone as _;
-use aws::Route53Zone;
+use advisor::zone::{Protection, Zone as _};
+use aws::{ApiGateway, Route53Zone};
 use probe::clock::SystemClock;
 use serde_json::json;
 
@@ -77,6 +78,7 @@ pub struct Writer<'a> {
     terminal: Terminal,
     zone: Route53Zone,
     observer: Observer,
+    gateway: ApiGateway,
     patience: Patience,
 }
 
@@ -85,7 +87,9 @@ impl<'a> Writer<'a> {
     pub async fn open(setup: &'a Setup, terminal: Terminal) -> Result<Self, Failure> {
         let zone = setup.zone().await?;
         let observer = setup.observer(&zone).await?;
-        Ok(Self { setup, terminal, zone, observer, patience: Patience::default() })
+        observer.reaches_dns()?;
+        let gateway = setup.gateway().await?;
+        Ok(Self { setup, terminal, zone, observer, gateway, patience: Patience::default() })
     }
 
     /// The same with other waits.
@@ -108,7 +112,7 @@ impl<'a> Writer<'a> {
     pub async fn write(&self, plan: Plan, yes: bool) -> Result<Outcome, Failure> {
         let mut applier = self.applier().await?;
         let cleared = self.clear(plan.clone()).await?;
-        let what = format!("{}Route 53 at {}", show::plan_text(&plan), self.zone.facts().api);
+        let what = format!("{}{}", show::plan_text(&plan), self.whose().await);
         let question = format!("Apply plan {} to {}?", plan.id(), plan.service);
         self.ask(&what, &question, yes)?;
         // Whoever was asked may have taken a while: what was proven must be fresh.
@@ -116,6 +120,16 @@ impl<'a> Writer<'a> {
         let outcome = applier.apply(&cleared).await?;
         drop(applier);
         self.settle(outcome).await
+    }
+
+    /// Where the change goes and whose zone it is, for people to see before they confirm.
+    async fn whose(&self) -> String {
+        let api = &self.zone.facts().api;
+        match self.zone.account().await {
+            None => format!("Route 53 at {api}"),
+            Some(Ok(account)) => format!("Route 53 at {api}, account {account}"),
+            Some(Err(cause)) => format!("Route 53 at {api}, account unknown ({cause})"),
+        }
     }
 
     fn ask(&self, what: &str, question: &str, yes: bool) -> Result<(), Failure> {
@@ -183,7 +197,8 @@ impl<'a> Writer<'a> {
         let mut applier = self.applier().await?;
         let cleared = self.clear(plan.clone()).await?;
         let question = format!("Take plan {} back?", operation.plan.id());
-        self.ask(&show::plan_text(&plan), &question, yes)?;
+        let what = format!("{}{}", show::plan_text(&plan), self.whose().await);
+        self.ask(&what, &question, yes)?;
         Ok(Some(applier.apply(&cleared).await?))
     }
 
@@ -199,18 +214,40 @@ impl<'a> Writer<'a> {
         for name in registry_names(&service) {
             records.extend(self.zone.record_sets(&name).await?);
         }
-        let mut targets: Vec<String> = plan.labels.values().cloned().collect();
-        targets.sort();
-        targets.dedup();
-        let proves = plan.intent == Intent::Route;
-        let proofs = if proves { self.observer.prove(&targets).await } else { Vec::new() };
+        let protections = self.protections().await;
+        let mut targets = Vec::new();
+        if plan.intent.routes() {
+            targets.extend(plan.labels.values().cloned());
+            targets.sort();
+            targets.dedup();
+        }
+        let (config, clock) = (&self.setup.config, self.setup.clock.as_ref());
+        let domains = domains::findings(&self.gateway, config, &service, &targets, clock).await;
+        for note in domains::notes(&domains) {
+            self.terminal.say(&format!("note: {note}"));
+        }
+        let proofs = self.observer.prove(&targets).await;
         let situation = Situation {
             now_ms: self.setup.now_ms(),
             zone_id: &self.zone.facts().id,
             records: &records,
             proofs: &proofs,
+            domains: &domains,
+            protections: &protections,
         };
-        Ok(guard(plan, &settings::guard_rule(&self.setup.config)?, &situation)?)
+        Ok(guard(plan, &settings::guard_rule(config)?, &situation)?)
+    }
+
+    /// The protected record sets. Where they cannot be listed Route 53 itself still refuses a batch that
+    /// touches one, only later.
+    async fn protections(&self) -> Vec<Protection> {
+        self.zone.protections().await.unwrap_or_else(|error| {
+            self.terminal.say(&format!(
+                "note: protected record sets could not be listed ({error}); Route 53 refuses a change of \
+                 one by itself"
+            ));
+            Vec::new()
+        })
     }
 
     async fn settle(&self, outcome: Outcome) -> Result<Outcome, Failure> {
@@ -223,7 +260,7 @@ impl<'a> Writer<'a> {
         let applied = operations.iter().find(|one| one.number == outcome.operation);
         // Only a change of routing is taken back by itself, and never what took one back.
         let Some(id) = applied
-            .filter(|operation| operation.plan.intent == Intent::Route)
+            .filter(|operation| operation.plan.intent.routes())
             .map(|operation| operation.plan.id())
         else {
             return Err(Failure::new(Exit::Failed, format!("in place, and not verified: {cause}")));

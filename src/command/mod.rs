@@ -1,6 +1,8 @@
 //! One module a command: wire, call, print. Deciding lives in the crates.
 
 pub mod apply;
+pub mod drain;
+pub mod explain;
 pub mod export;
 pub mod lab;
 pub mod matrix;

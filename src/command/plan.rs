@@ -3,10 +3,11 @@
 use std::io::Write as _;
 use std::path::Path;
 
+use advisor::emit::{Dialect, emit};
 use advisor::plan::Plan;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::cli::PlanArgs;
+use crate::cli::{EmitArg, PlanArgs};
 use crate::command::regret::survey;
 use crate::failure::{Exit, Failure};
 use crate::setup::Setup;
@@ -19,21 +20,40 @@ pub async fn run(setup: &Setup, terminal: Terminal, args: &PlanArgs) -> Result<(
     let advice = survey.advise(&setup.config);
     let plan = survey.plan(&setup.config, &advice, setup.now_ms());
     let reasons = show::regret::RegretView::new(&survey, &advice, &setup.config);
-    if plan.is_empty() {
-        let text = format!("{}nothing to do\n", reasons.advice_text());
-        return terminal.result(&text, &json!({"plan": null, "advice": reasons.advice_json()}));
+    let lints = show::lint::lints(&survey);
+    let notes = show::lint::lint_text(&lints);
+    let mut document =
+        json!({"advice": reasons.advice_json(), "notes": show::lint::lint_json(&lints)});
+    let text = if plan.is_empty() {
+        document["plan"] = Value::Null;
+        format!("{}{notes}nothing to do\n", reasons.advice_text())
+    } else {
+        write_plan(&plan, &args.out)?;
+        let out = args.out.display().to_string();
+        document["plan"] = json!({
+            "id": plan.id(), "hash": plan.hash(), "changes": plan.changes.len(), "file": out,
+        });
+        document["document"] = json!(plan);
+        format!(
+            "{}{notes}{}written to {out}; `advisor apply {out}` applies it\n",
+            reasons.advice_text(),
+            show::plan_text(&plan)
+        )
+    };
+    let Some(tool) = args.emit else { return terminal.result(&text, &document) };
+    // The records alone go to stdout, so that they can be piped; an empty plan's are those that stand.
+    terminal.say(text.trim_end());
+    let records = emit(&plan, dialect(tool));
+    document["emitted"] = json!(records);
+    terminal.result(&records, &document)
+}
+
+fn dialect(tool: EmitArg) -> Dialect {
+    match tool {
+        EmitArg::Terraform => Dialect::Terraform,
+        EmitArg::Cloudformation => Dialect::CloudFormation,
+        EmitArg::Octodns => Dialect::OctoDns,
     }
-    write_plan(&plan, &args.out)?;
-    let out = args.out.display().to_string();
-    let text = format!(
-        "{}{}written to {out}; `advisor apply {out}` applies it\n",
-        reasons.advice_text(),
-        show::plan_text(&plan)
-    );
-    let summary =
-        json!({"id": plan.id(), "hash": plan.hash(), "changes": plan.changes.len(), "file": out});
-    let document = json!({"plan": summary, "document": plan, "advice": reasons.advice_json()});
-    terminal.result(&text, &document)
 }
 
 /// Writes a plan file whole or not at all.

@@ -17,7 +17,10 @@ pub async fn run(setup: &Setup, terminal: Terminal, args: &RegretArgs) -> Result
     let survey = survey(setup).await?;
     let advice = survey.advise(&setup.config);
     let view = show::regret::RegretView::new(&survey, &advice, &setup.config);
-    terminal.result(&view.text(), &view.json())
+    let lints = show::lint::lints(&survey);
+    let mut document = view.json();
+    document["notes"] = show::lint::lint_json(&lints);
+    terminal.result(&format!("{}{}", view.text(), show::lint::lint_text(&lints)), &document)
 }
 
 /// Gathers everything that deciding needs.

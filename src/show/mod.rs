@@ -1,5 +1,7 @@
 //! How results look: text for people, JSON for scripts. Pure functions of what the crates return.
 
+pub mod explain;
+pub mod lint;
 pub mod matrix;
 pub mod recommend;
 pub mod regret;
@@ -94,7 +96,16 @@ pub fn plan_text(plan: &Plan) -> String {
             plan.health_checks.len()
         );
     }
-    if plan.intent == Intent::Route {
+    for (endpoint, id) in &plan.reused_health_checks {
+        let _ = writeln!(text, "  health check {id} of {endpoint} is used again");
+    }
+    for endpoint in &plan.unproven {
+        let _ = writeln!(
+            text,
+            "  {endpoint}: unproven (no region_proof; API Gateway and the alias must agree)"
+        );
+    }
+    if plan.intent.routes() {
         let _ = writeln!(
             text,
             "  moves {:.0} % of the traffic ({}); preferred labels {}",
@@ -102,6 +113,13 @@ pub fn plan_text(plan: &Plan) -> String {
             plan.effect.weights,
             plan.effect.preferred
         );
+        if plan.effect.traffic_unknown > 0.0 {
+            let _ = writeln!(
+                text,
+                "  nothing represents {:.1} % of the traffic",
+                plan.effect.traffic_unknown * 100.0
+            );
+        }
     }
     escape_lines(&text)
 }
@@ -112,6 +130,8 @@ fn intent_words(intent: &Intent) -> String {
         Intent::InstallShadow => "install shadow".into(),
         Intent::RemoveShadow => "remove shadow".into(),
         Intent::Rollback(id) => format!("roll back {id}"),
+        Intent::Drain(region) => format!("drain {region}"),
+        Intent::Restore(region) => format!("restore {region}"),
     }
 }
 
@@ -234,6 +254,7 @@ pub fn lab_text(facts: &Facts) -> String {
          \n  zone         {} ({})\n  service      {}\n  CA           {}\n  config       {}\n\
          \ntry, in another terminal:\n\
          \n  export AWS_ENDPOINT_URL_ROUTE_53={} AWS_ACCESS_KEY_ID=lab AWS_SECRET_ACCESS_KEY=lab\n\
+         \x20 export AWS_ENDPOINT_URL_API_GATEWAY={} AWS_ENDPOINT_URL_APIGATEWAYV2={}\n\
          \x20 advisor probe --config {} --for 45s\n",
         facts.route53,
         facts.apigateway,
@@ -245,6 +266,8 @@ pub fn lab_text(facts: &Facts) -> String {
         facts.ca.display(),
         facts.config.display(),
         facts.route53,
+        facts.apigateway,
+        facts.apigateway,
         facts.config.display()
     )
 }

@@ -2,6 +2,7 @@
 
 use advisor::advice::{Advice, Considered, LabelAdvice, Reason, Verdict};
 use advisor::evidence::{Comparison, Volatility};
+use advisor::name::Label;
 use advisor::regret::{RegretRow, regret};
 use advisor::settings;
 use advisor::survey::Survey;
@@ -62,22 +63,14 @@ impl RegretView {
     /// The advice, a line each label.
     #[must_use]
     pub fn advice_text(&self) -> String {
-        let lines = self.advice.labels.iter().map(|line| {
-            let why = considered_text(line);
-            match line.reason {
-                Reason::Repoint => {
-                    format!("{}: {} -> {} ({})\n", line.label, line.current, line.advised, why)
-                }
-                reason => format!(
-                    "{}: stays at {} ({}{})\n",
-                    line.label,
-                    line.current,
-                    reason.code(),
-                    why
-                ),
-            }
-        });
-        lines.collect()
+        self.advice.labels.iter().map(line_text).collect()
+    }
+
+    /// The advice for one label, as a line and for scripts.
+    #[must_use]
+    pub fn label(&self, label: &Label) -> Option<(String, Value)> {
+        let line = self.advice.labels.iter().find(|line| line.label == *label)?;
+        Some((line_text(line), line_json(line)))
     }
 
     /// Everything, with the evidence of each challenger.
@@ -108,16 +101,7 @@ impl RegretView {
     /// The advice alone.
     #[must_use]
     pub fn advice_json(&self) -> Value {
-        let labels = self.advice.labels.iter().map(|line| {
-            json!({
-                "label": line.label.as_str(),
-                "current": line.current,
-                "advised": line.advised,
-                "reason": line.reason.code(),
-                "catchment": line.catchment,
-                "considered": line.considered.iter().map(considered_json).collect::<Vec<_>>(),
-            })
-        });
+        let labels = self.advice.labels.iter().map(line_json);
         let held_out = self.advice.held_out.map(|held_out| {
             json!({
                 "tested": held_out.tested,
@@ -127,6 +111,29 @@ impl RegretView {
         });
         json!({ "labels": labels.collect::<Vec<_>>(), "held_out": held_out })
     }
+}
+
+fn line_text(line: &LabelAdvice) -> String {
+    let why = considered_text(line);
+    match line.reason {
+        Reason::Repoint => {
+            format!("{}: {} -> {} ({})\n", line.label, line.current, line.advised, why)
+        }
+        reason => {
+            format!("{}: stays at {} ({}{})\n", line.label, line.current, reason.code(), why)
+        }
+    }
+}
+
+fn line_json(line: &LabelAdvice) -> Value {
+    json!({
+        "label": line.label.as_str(),
+        "current": line.current,
+        "advised": line.advised,
+        "reason": line.reason.code(),
+        "catchment": line.catchment,
+        "considered": line.considered.iter().map(considered_json).collect::<Vec<_>>(),
+    })
 }
 
 fn interval(comparison: &Comparison) -> String {

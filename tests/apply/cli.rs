@@ -19,6 +19,8 @@ pub(crate) fn advisor(stage: &Stage, store: &str) -> Command {
         .arg(format!("sqlite:{}", store.display()))
         .env_clear()
         .env("AWS_ENDPOINT_URL_ROUTE_53", &stage.lab.facts().route53)
+        .env("AWS_ENDPOINT_URL_API_GATEWAY", &stage.lab.facts().apigateway)
+        .env("AWS_ENDPOINT_URL_APIGATEWAYV2", &stage.lab.facts().apigateway)
         .env("AWS_ACCESS_KEY_ID", "AKIDLAB")
         .env("AWS_SECRET_ACCESS_KEY", "very-secret")
         .env("AWS_EC2_METADATA_DISABLED", "true")

@@ -7,7 +7,8 @@ use nearside::failure::Exit;
 
 use crate::stage::Stage;
 
-const USED: [Operation; 7] = [
+const USED: [Operation; 8] = [
+    Operation::ListResourceRecordSetProtections,
     Operation::ListResourceRecordSets,
     Operation::ListHealthChecks,
     Operation::CreateHealthCheck,
@@ -124,4 +125,32 @@ async fn an_unhealthy_endpoint_leaves_nothing_behind() {
     // The references of the deleted checks are burnt, and the generation has not risen.
     let outcome = stage.writer().await.write(stage.plan().await, true).await.unwrap();
     assert_eq!(outcome.ending, Ending::Applied);
+}
+
+/// A check that an earlier plan made sees its endpoint fail: the next plan to name it waits in vain.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_check_that_is_used_again_is_waited_for() {
+    let stage = Stage::start().await;
+    stage.writer().await.write(stage.plan().await, true).await.unwrap();
+    let before = stage.rest_of_zone();
+    let second = stage.plan_to("eu-west-1", "ap-south-1").await;
+    let id = second.reused_health_checks["ap-south-1"].clone();
+    assert!(second.health_checks.is_empty(), "every check is there");
+    let cleared = stage.cleared(&second).await.unwrap();
+    let faults = stage.lab.endpoint_faults("ap-south-1").unwrap();
+    let mut failing = faults.get();
+    failing.fail_share = 1.0;
+    faults.set(failing).unwrap();
+    let unhealthy = async {
+        while stage.lab.route53().is_healthy(&id) {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), unhealthy).await.unwrap();
+    let mut applier = stage.applier(&stage.zone, &stage.journal_path());
+    applier.patience.observed = std::time::Duration::from_millis(700);
+    let error = applier.apply(&cleared).await.unwrap_err();
+    assert!(error.to_string().contains("ap-south-1 is not healthy"), "{error}");
+    assert_eq!(stage.rest_of_zone(), before);
+    stage.assert_no_stray_checks("unhealthy and used again").await;
 }

@@ -7,7 +7,15 @@ use advisor::journal::Ending;
 
 use crate::stage::Stage;
 
+/// How many are run, where `NEARSIDE_INTERLEAVINGS` does not say otherwise.
 const INTERLEAVINGS: u64 = 100;
+
+/// How many are run.
+fn interleavings() -> u64 {
+    #[expect(clippy::disallowed_methods, reason = "the test command asks for more of them")]
+    let asked = std::env::var("NEARSIDE_INTERLEAVINGS");
+    asked.map_or(INTERLEAVINGS, |text| text.parse().unwrap())
+}
 
 /// Microseconds of a draw, below a bound: `SplitMix64` (Steele et al., 2014).
 fn draw(state: &mut u64, below_us: u64) -> Duration {
@@ -23,7 +31,8 @@ async fn of_two_appliers_exactly_one_wins() {
     let stage = Stage::start().await;
     let before = stage.rest_of_zone();
     let mut wins = [0_u32; 2];
-    for seed in 0..INTERLEAVINGS {
+    let interleavings = interleavings();
+    for seed in 0..interleavings {
         let mut draws = seed;
         let plans = [stage.plan().await, stage.plan_to("eu-west-1", "us-east-1").await];
         let cleared =
@@ -63,5 +72,5 @@ async fn of_two_appliers_exactly_one_wins() {
         assert_eq!(appliers[winner].apply(&cleared).await.unwrap().ending, Ending::Applied);
         assert_eq!(stage.rest_of_zone(), before, "seed {seed}");
     }
-    println!("interleavings: {INTERLEAVINGS}, won by the first: {}", wins[0]);
+    println!("interleavings: {interleavings}, won by the first: {}", wins[0]);
 }

@@ -14,12 +14,12 @@ use advisor::journal::Journal;
 use advisor::name::Name;
 use advisor::observe::Observer;
 use advisor::plan::{Effect, Move, Plan};
-use advisor::record::{ChangeBatch, RecordSet};
+use advisor::record::{ChangeBatch, RecordSet, RecordType};
 use advisor::settings;
 use advisor::survey::ZoneView;
 use advisor::zone::{
-    ChangeId, ChangeStatus, ExistingHealthCheck, HealthCheckSpec, Observations, Zone, ZoneError,
-    ZoneFacts,
+    ChangeId, ChangeStatus, ExistingHealthCheck, HealthCheckSpec, Observations, Protection, Zone,
+    ZoneError, ZoneFacts,
 };
 use aws::{Access, Route53Zone};
 use lab::route53::Options;
@@ -30,6 +30,7 @@ use nearside::command::apply::Writer;
 use nearside::setup::{Setup, read_config};
 use nearside::terminal::Terminal;
 use probe::clock::{Clock as _, SystemClock};
+use probe::url::IpPrefix;
 
 /// The label that the tests move, and where to.
 pub(crate) const MOVED: (&str, &str) = ("ap-southeast-1", "ap-south-1");
@@ -85,7 +86,9 @@ impl Stage {
             store: dir.path().join("nearside.sqlite"),
             access: Access {
                 endpoint_url: Some(lab.facts().route53.clone()),
+                apigateway_url: Some(lab.facts().apigateway.clone()),
                 credentials: Some(("lab".into(), "lab".into())),
+                ..Access::default()
             },
             clock: Arc::new(SystemClock),
         };
@@ -122,12 +125,19 @@ impl Stage {
     pub(crate) async fn cleared(&self, plan: &Plan) -> Result<Cleared<Plan>, Refusal> {
         let records = self.zone.record_sets(&self.service()).await.unwrap();
         let targets: BTreeSet<String> = plan.labels.values().cloned().collect();
-        let proofs = self.observer.prove(&targets.into_iter().collect::<Vec<_>>()).await;
+        let targets: Vec<String> = targets.into_iter().collect();
+        let proofs = self.observer.prove(&targets).await;
+        let (config, clock) = (&self.setup.config, self.setup.clock.as_ref());
+        let service = self.service();
+        let gateway = self.setup.gateway().await.unwrap();
+        let domains = advisor::domains::findings(&gateway, config, &service, &targets, clock).await;
         let situation = Situation {
             now_ms: self.setup.clock.wall_ms(),
             zone_id: &self.zone.facts().id,
             records: &records,
             proofs: &proofs,
+            domains: &domains,
+            protections: &[],
         };
         guard(plan.clone(), &settings::guard_rule(&self.setup.config).unwrap(), &situation)
     }
@@ -228,6 +238,19 @@ impl Zone for Stopping<'_> {
 
     async fn record_sets(&self, name: &Name) -> Result<Vec<RecordSet>, ZoneError> {
         self.pass(self.inner.record_sets(name)).await
+    }
+
+    async fn protections(&self) -> Result<Vec<Protection>, ZoneError> {
+        self.pass(self.inner.protections()).await
+    }
+
+    async fn test_dns_answer(
+        &self,
+        name: &Name,
+        record_type: &RecordType,
+        subnet: IpPrefix,
+    ) -> Result<Vec<String>, ZoneError> {
+        self.pass(self.inner.test_dns_answer(name, record_type, subnet)).await
     }
 
     async fn change(&self, batch: &ChangeBatch) -> Result<ChangeId, ZoneError> {

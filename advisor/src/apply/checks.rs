@@ -45,15 +45,19 @@ impl<Z: Zone, A: Answers, C: Clock> Applier<'_, Z, A, C> {
         Ok(ids)
     }
 
-    /// Waits until each new check sees its endpoint: before that Route 53 counts it as healthy.
+    /// Waits until each check that the batch names anew sees its endpoint, new ones and found ones:
+    /// without observations Route 53 counts a check as healthy.
     pub(super) async fn wait_observed(
         &self,
         plan: &Plan,
         ids: &BTreeMap<String, String>,
     ) -> Result<(), ApplyError> {
         let started = self.clock.now();
-        for spec in &plan.health_checks {
-            let Some(id) = ids.get(&spec.caller_reference) else { continue };
+        let made = plan
+            .health_checks
+            .iter()
+            .filter_map(|spec| ids.get(&spec.caller_reference).map(|id| (&spec.endpoint, id)));
+        for (endpoint, id) in made.chain(&plan.reused_health_checks) {
             loop {
                 let seen = self.patiently(|| self.zone.observations(id)).await?;
                 if seen.is_healthy() {
@@ -62,7 +66,7 @@ impl<Z: Zone, A: Answers, C: Clock> Applier<'_, Z, A, C> {
                 let waited = self.clock.now().saturating_duration_since(started);
                 if waited >= self.patience.observed {
                     return Err(ApplyError::Unhealthy {
-                        endpoint: spec.endpoint.clone(),
+                        endpoint: endpoint.clone(),
                         waited_s: waited.as_secs(),
                         healthy: seen.healthy,
                         reported: seen.reported,

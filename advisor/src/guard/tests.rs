@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::*;
+use crate::domains::{CustomDomain, DomainError, DomainTarget};
 use crate::group::live_group;
 use crate::group::tests::{adopted, endpoint, name};
 use crate::name::Label;
@@ -22,6 +23,8 @@ struct Case {
     zone_id: String,
     records: Vec<RecordSet>,
     proofs: Vec<TargetProof>,
+    domains: BTreeMap<String, DomainFinding>,
+    protections: Vec<Protection>,
 }
 
 fn service() -> Name {
@@ -64,7 +67,37 @@ fn proof(endpoint: &str) -> TargetProof {
     TargetProof { endpoint: endpoint.into(), taken_at_ms: NOW_MS, answer }
 }
 
+fn available(region: &str) -> DomainFinding {
+    let alias = DomainTarget {
+        dns_name: endpoint(region).dns_name,
+        hosted_zone_id: endpoint(region).hosted_zone_id,
+    };
+    let targets = vec![alias.clone()];
+    let domain = CustomDomain { status: "AVAILABLE".into(), status_message: None, targets };
+    DomainFinding {
+        region: region.into(),
+        taken_at_ms: NOW_MS,
+        alias,
+        proves_region: true,
+        answer: Ok(Some(domain)),
+    }
+}
+
+/// The finding of the one endpoint, changed.
+fn domain_with(change: impl FnOnce(&mut DomainFinding)) -> Case {
+    Case::good().changed(change)
+}
+
+fn protected(at: &str, record_type: RecordType) -> Protection {
+    Protection { name: name(at), record_type, comment: Some("ask Ops first".into()) }
+}
+
 impl Case {
+    fn changed(mut self, change: impl FnOnce(&mut DomainFinding)) -> Self {
+        change(self.domains.get_mut("eu-west-1").unwrap());
+        self
+    }
+
     fn good() -> Self {
         Self {
             plan: plan_over(&records()),
@@ -78,6 +111,8 @@ impl Case {
             zone_id: "Z1".into(),
             records: records(),
             proofs: vec![proof("eu-west-1")],
+            domains: BTreeMap::from([("eu-west-1".to_owned(), available("eu-west-1"))]),
+            protections: vec![protected("www.example.com", RecordType::A)],
         }
     }
 
@@ -89,7 +124,9 @@ impl Case {
 
     fn judge(self) -> Result<Cleared<Plan>, Refusal> {
         let (zone_id, records, proofs) = (&self.zone_id, &self.records, &self.proofs);
-        let situation = Situation { now_ms: NOW_MS, zone_id, records, proofs };
+        let (domains, protections) = (&self.domains, &self.protections);
+        let situation =
+            Situation { now_ms: NOW_MS, zone_id, records, proofs, domains, protections };
         guard(self.plan, &self.rule, &situation)
     }
 }
@@ -177,10 +214,45 @@ fn refused() -> Vec<Case> {
     ]
 }
 
+/// What Route 53 and API Gateway say beside the records.
+fn refused_by_services() -> Vec<Case> {
+    vec![
+        Case::with(|case| case.protections.push(protected("api.example.com", RecordType::A))),
+        Case::with(|case| {
+            let lock = Marks::of(&service()).lock();
+            case.protections
+                .push(Protection { comment: None, ..protected(lock.as_str(), RecordType::Txt) });
+        }),
+        domain_with(|finding| finding.answer = Ok(None)),
+        domain_with(|finding| finding.taken_at_ms = NOW_MS - 60_001),
+        domain_with(|finding| {
+            let domain = finding.answer.as_mut().unwrap().as_mut().unwrap();
+            domain.status = "PENDING_CERTIFICATE_REIMPORT".into();
+            domain.status_message = Some("import it again".into());
+        }),
+        domain_with(|finding| finding.alias.hosted_zone_id = "Z9".into()),
+        domain_with(|finding| {
+            finding.answer = Ok(Some(CustomDomain {
+                status: "AVAILABLE".into(),
+                status_message: None,
+                targets: Vec::new(),
+            }));
+        }),
+        domain_with(|finding| {
+            finding.answer = Err(DomainError::Denied("AccessDeniedException: no".into()));
+            finding.proves_region = false;
+        }),
+        Case::with(|case| {
+            case.plan.unproven.insert("eu-west-1".into());
+            case.domains.clear();
+        }),
+    ]
+}
+
 #[test]
 fn each_refusal_says_what_failed_and_what_to_try() {
     let mut shown = String::new();
-    for case in refused() {
+    for case in refused().into_iter().chain(refused_by_services()) {
         let refusal = case.judge().unwrap_err();
         let drift = if refusal.is_drift() { " (drift)" } else { "" };
         writeln!(shown, "{refusal}{drift}\n    hint: {}", refusal.hint()).unwrap();
@@ -202,6 +274,17 @@ fn limits_hold_up_to_their_edge() {
             "unproven Region",
             Case::with(|case| {
                 case.proofs[0].answer = Ok((NOW_MS + 14 * DAY_MS, RegionProof::Unproven));
+            }),
+        ),
+        ("domains listed a minute ago", domain_with(|found| found.taken_at_ms = NOW_MS - 60_000)),
+        (
+            "no word of API Gateway, and a Region that is proven",
+            domain_with(|found| found.answer = Err(DomainError::Failed("no network".into()))),
+        ),
+        (
+            "AAAA is protected, and A is changed",
+            Case::with(|case| {
+                case.protections.push(protected("api.example.com", RecordType::Aaaa));
             }),
         ),
         (

@@ -22,6 +22,8 @@ fn plan(intent: Intent, from: &str, to: &str) -> Plan {
         effect: Effect::default(),
         thresholds: Thresholds::default(),
         health_checks: Vec::new(),
+        reused_health_checks: BTreeMap::new(),
+        unproven: std::collections::BTreeSet::new(),
         changes: Vec::new(),
         prior: Vec::new(),
     }

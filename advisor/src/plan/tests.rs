@@ -6,7 +6,7 @@ use super::*;
 use crate::batch::applied;
 use crate::group::live_group;
 use crate::group::tests::{adopted, endpoint, name};
-use crate::record::RecordType;
+use crate::record::{Policy, RecordType};
 
 const REGIONS: [&str; 4] = ["ap-south-1", "eu-west-1", "sa-east-1", "us-east-1"];
 
@@ -18,18 +18,31 @@ struct World {
     moves: Vec<(usize, usize)>,
 }
 
+/// A set at the service name of one of the policies that a plan starts from.
+fn member(prior: &str, label: &str, target: &str, family: RecordType) -> RecordSet {
+    let latency = adopted(label, target, family);
+    match prior {
+        "simple" => RecordSet { set_identifier: None, policy: Policy::Simple, ..latency },
+        "weighted" => RecordSet { policy: Policy::Weighted(7), ..latency },
+        _ => latency,
+    }
+}
+
 fn worlds() -> impl Strategy<Value = World> {
     let labels = prop::collection::btree_map(0_usize..4, 0_usize..4, 1..5);
     let moves = prop::collection::vec((0_usize..4, 0_usize..4), 0..4);
     let foreign = prop::collection::btree_set(0_usize..6, 0..6);
-    (labels, any::<bool>(), moves, foreign, 0_u64..5, any::<bool>()).prop_map(
-        |(labels, six, moves, foreign, generation, shadow)| {
+    let prior = prop::sample::select(vec!["latency", "latency", "simple", "weighted"]);
+    (labels, any::<bool>(), moves, foreign, 0_u64..5, (any::<bool>(), prior)).prop_map(
+        |(labels, six, moves, foreign, generation, (shadow, prior))| {
+            let families =
+                if six { vec![RecordType::A, RecordType::Aaaa] } else { vec![RecordType::A] };
+            let some = if prior == "simple" { 1 } else { labels.len() };
             let mut records = Vec::new();
-            for (label, target) in &labels {
+            for (label, target) in labels.iter().take(some) {
                 let (label, target) = (REGIONS[*label], REGIONS[*target]);
-                records.push(adopted(label, target, RecordType::A));
-                if six {
-                    records.push(adopted(label, target, RecordType::Aaaa));
+                for family in &families {
+                    records.push(member(prior, label, target, family.clone()));
                 }
             }
             let names = [
@@ -53,6 +66,9 @@ fn worlds() -> impl Strategy<Value = World> {
             let mut moves = moves;
             moves.retain(|(label, to)| labels.get(label).is_some_and(|from| from != to));
             moves.dedup_by_key(|step| step.0);
+            if prior != "latency" {
+                moves.clear();
+            }
             World { records, moves }
         },
     )
@@ -120,7 +136,13 @@ proptest! {
         let live: BTreeMap<String, String> =
             live.labels.iter().map(|(label, id)| (label.to_string(), id.clone())).collect();
         prop_assert_eq!(live, plan.labels.clone());
-        prop_assert_eq!(plan.is_empty(), world.moves.is_empty());
+        let is_right = world.moves.is_empty() && world.live().prior == Prior::Latency;
+        prop_assert_eq!(plan.is_empty(), is_right);
+        let of_latency = |set: &RecordSet| matches!(set.policy, Policy::Latency(_));
+        let addresses = after.iter().filter(|set| {
+            set.name == name("api.example.com") && set.record_type.is_address()
+        });
+        prop_assert!(addresses.into_iter().all(of_latency));
     }
 
     #[test]

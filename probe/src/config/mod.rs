@@ -84,6 +84,8 @@ pub struct Config {
     pub traffic: Option<TrafficSettings>,
     /// The fleet store.
     pub cloudwatch: Option<CloudWatchSettings>,
+    /// Who asks AWS.
+    pub aws: AwsSettings,
 }
 
 /// What kind of place a vantage is. The two are never merged.
@@ -425,6 +427,15 @@ pub struct Slo {
 pub struct TrafficSettings {
     /// A CSV of weights.
     pub file: PathBuf,
+}
+
+/// Who asks AWS, where it is not whoever the credentials name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AwsSettings {
+    /// The role to assume for the hosted zone, its health checks and its changes.
+    pub zone_role: Option<String>,
+    /// The role to assume for API Gateway.
+    pub api_role: Option<String>,
 }
 
 /// The fleet store.

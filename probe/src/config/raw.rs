@@ -32,6 +32,8 @@ pub(super) struct RawConfig {
     pub slo: Vec<RawSlo>,
     pub traffic: Option<RawTraffic>,
     pub cloudwatch: Option<RawCloudWatch>,
+    #[serde(default)]
+    pub aws: RawAws,
 }
 
 #[derive(Debug, Deserialize)]
@@ -172,4 +174,11 @@ pub(super) struct RawCloudWatch {
     pub namespace: String,
     pub region: String,
     pub max_metrics: Option<i64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawAws {
+    pub zone_role: Option<String>,
+    pub api_role: Option<String>,
 }

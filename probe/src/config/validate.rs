@@ -33,6 +33,7 @@ pub(super) fn validate(raw: RawConfig) -> Checked<Config> {
         dns: sections::validate_dns(raw.dns)?,
         traffic: raw.traffic.as_ref().map(sections::validate_traffic).transpose()?,
         cloudwatch: raw.cloudwatch.map(sections::validate_cloudwatch).transpose()?,
+        aws: sections::validate_aws(raw.aws)?,
         name: service,
         zone,
         vantages,

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::duration::format_duration;
-use super::raw::{RawCloudWatch, RawDns, RawEvidence, RawGuard, RawProbe, RawTraffic};
+use super::raw::{RawAws, RawCloudWatch, RawDns, RawEvidence, RawGuard, RawProbe, RawTraffic};
 use super::validate::{
     count, duration, inside, invalid, invalid_text, name, not_above, number, region, required, word,
 };
 use super::{
-    CloudWatchSettings, ConfigError, DnsSettings, EvidenceSettings, Freeze, GuardSettings,
-    ProbeSettings, TrafficSettings,
+    AwsSettings, CloudWatchSettings, ConfigError, DnsSettings, EvidenceSettings, Freeze,
+    GuardSettings, ProbeSettings, TrafficSettings,
 };
 use crate::sample::Connection;
 
@@ -181,6 +181,33 @@ pub(super) fn name_server(text: &str) -> Option<SocketAddr> {
 
 pub(super) fn validate_traffic(raw: &RawTraffic) -> Checked<TrafficSettings> {
     Ok(TrafficSettings { file: validate_path("traffic.file", &raw.file)? })
+}
+
+pub(super) fn validate_aws(raw: RawAws) -> Checked<AwsSettings> {
+    let role = |key: &str, role: Option<String>| -> Checked<Option<String>> {
+        match role {
+            Some(text) if !is_role(&text) => Err(invalid_text(
+                key,
+                &text,
+                "must be a role like arn:aws:iam::123456789012:role/NAME",
+            )),
+            role => Ok(role),
+        }
+    };
+    Ok(AwsSettings {
+        zone_role: role("aws.zone_role", raw.zone_role)?,
+        api_role: role("aws.api_role", raw.api_role)?,
+    })
+}
+
+/// `arn:PARTITION:iam::ACCOUNT:role/PATH/NAME`
+fn is_role(text: &str) -> bool {
+    let parts: Vec<&str> = text.splitn(6, ':').collect();
+    let ["arn", partition, "iam", "", account, name] = parts.as_slice() else { return false };
+    let is_account = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
+    let path = name.strip_prefix("role/").unwrap_or_default();
+    let is_path = path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/_+=,.@-".contains(&b));
+    partition.starts_with("aws") && is_account && !path.is_empty() && is_path
 }
 
 pub(super) fn validate_cloudwatch(raw: RawCloudWatch) -> Checked<CloudWatchSettings> {
