@@ -111,8 +111,9 @@ impl<'a> Writer<'a> {
     /// Applies a plan. One that is verified and misleads clients is taken back at once.
     pub async fn write(&self, plan: Plan, yes: bool) -> Result<Outcome, Failure> {
         let mut applier = self.applier().await?;
-        let cleared = self.clear(plan.clone()).await?;
+        // Before the proofs, which must be fresh.
         let what = format!("{}{}", show::plan_text(&plan), self.whose().await);
+        let cleared = self.clear(plan.clone()).await?;
         let question = format!("Apply plan {} to {}?", plan.id(), plan.service);
         self.ask(&what, &question, yes)?;
         // Whoever was asked may have taken a while: what was proven must be fresh.
@@ -195,9 +196,9 @@ impl<'a> Writer<'a> {
         }
         let plan = view.ground(self.setup.now_ms()).rollback(&operation.plan);
         let mut applier = self.applier().await?;
+        let what = format!("{}{}", show::plan_text(&plan), self.whose().await);
         let cleared = self.clear(plan.clone()).await?;
         let question = format!("Take plan {} back?", operation.plan.id());
-        let what = format!("{}{}", show::plan_text(&plan), self.whose().await);
         self.ask(&what, &question, yes)?;
         Ok(Some(applier.apply(&cleared).await?))
     }
