@@ -70,7 +70,7 @@ impl Ground {
         let cloudwatch = Arc::new(move |request: &_| asked.answer(request));
         let cloudwatch =
             HttpServer::start(cloudwatch, stopped).await.map_err(server("CloudWatch"))?;
-        Ok(Self { stop, authority, endpoints, wan, apigateway, domain_faults, metrics, cloudwatch })
+        Ok(Self { stop, authority, endpoints, wan, apigateway, metrics, domain_faults, cloudwatch })
     }
 
     /// The authority's certificate as PEM.
