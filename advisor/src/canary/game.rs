@@ -29,13 +29,14 @@ pub fn sign_e(wins: u32, losses: u32) -> f64 {
 }
 
 /// Games that a [`SignGame`] begins anew.
-const GAMES_MAX: usize = 12;
+const GAMES_MAX: usize = 30;
 
-/// A game against "each bet is at best a fair coin's" that forgives: half of what is not yet at stake
-/// begins a new game after each loss, so that harm that begins late is seen as soon as early harm.
+/// A game against "each bet is at best a fair coin's" that forgives: a part of what is not yet at stake
+/// begins a new game after each loss, so that harm that begins late is seen nearly as soon as early harm.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignGame {
-    /// Wins and losses of each game; the game of index i plays `2^-(i + 1)` of the wealth.
+    /// Wins and losses of each game; of the wealth the n-th plays `1 / (n (n + 1))`, and after n games
+    /// `1 / (n + 1)` is kept.
     games: Vec<(u32, u32)>,
 }
 
@@ -60,13 +61,13 @@ impl SignGame {
     /// The wealth.
     #[must_use]
     pub fn e(&self) -> f64 {
-        let mut kept = 1.0;
+        let mut number = 0.0;
         let mut sum = 0.0;
         for (wins, losses) in &self.games {
-            kept /= 2.0;
-            sum += kept * sign_e(*wins, *losses);
+            number += 1.0;
+            sum += sign_e(*wins, *losses) / (number * (number + 1.0));
         }
-        sum + kept
+        sum + 1.0 / (number + 1.0)
     }
 }
 
