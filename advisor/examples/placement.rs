@@ -1,9 +1,9 @@
 //! Times the placement solver on a matrix of costs, for `tests/bench/placement.sh`.
 //!
-//!     placement FILE K [FIRST]    CSV client,COLUMN,...[,weight]; solves FIRST..K, or K alone
+//!     placement MATRIX K [FIRST [WEIGHTS]]    solves FIRST..K, or K alone
 //!
-//! Prints one line of JSON for each number of columns: total, bound, microseconds. Reading the file
-//! is not in the time; laying out the rows is.
+//! Prints a line of JSON for each number of columns, then one with the microseconds of all and the
+//! peak of the process's memory. Reading the files is not in the time; laying out the rows is.
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -13,6 +13,13 @@ use probe::clock::{Clock, SystemClock};
 
 /// When proving is given up.
 const LIMIT: Duration = Duration::from_mins(2);
+
+/// The most memory that this process has held, in kB, where Linux tells it; else 0.
+fn peak_kb() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
+}
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -40,6 +47,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let total = answer.total.unwrap_or(f64::NAN);
         writeln!(out, "{{\"k\":{},\"total\":{total},\"gap\":{}}}", answer.k, answer.gap)?;
     }
-    writeln!(out, "{{\"us\":{us}}}")?;
+    writeln!(out, "{{\"us\":{us},\"peak_kb\":{}}}", peak_kb())?;
     Ok(())
 }

