@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a helper of a test fails as the test does")]
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -30,7 +31,7 @@ fn config() -> String {
                     candidates = [\"ap-northeast-1\"]\n"
         .to_owned();
     for vantage in VANTAGES {
-        text += &format!("[[vantage]]\nid = \"{vantage}\"\npopulation = \"cloud\"\n");
+        writeln!(text, "[[vantage]]\nid = \"{vantage}\"\npopulation = \"cloud\"").unwrap();
     }
     let kinds = [
         ("eu-west-1", "eu-west-1", "regional"),
@@ -39,10 +40,12 @@ fn config() -> String {
         ("edge", "us-east-1", "edge_optimized"),
     ];
     for (id, region, kind) in kinds {
-        text += &format!(
+        writeln!(
+            text,
             "[[endpoint]]\nid = \"{id}\"\nregion = \"{region}\"\nkind = \"{kind}\"\n\
-             url = \"https://api.example.test/ping\"\n"
-        );
+             url = \"https://api.example.test/ping\""
+        )
+        .unwrap();
     }
     text
 }

@@ -112,13 +112,7 @@ impl CostMatrix {
     /// From a table with a heading, every weight 1.
     pub fn from_table(table: &Table) -> Result<Self, MatrixError> {
         let (columns, order) = columns_of(table)?;
-        let mut matrix = Self {
-            columns,
-            clients: Vec::new(),
-            weights: Vec::new(),
-            left_out: Vec::new(),
-            costs: Vec::new(),
-        };
+        let mut matrix = Self::empty(columns);
         let mut seen = BTreeMap::new();
         let mut largest = (f64::NEG_INFINITY, 0, 0);
         let mut has_fractions = false;
@@ -160,17 +154,16 @@ impl CostMatrix {
         columns: Vec<String>,
         rows: impl IntoIterator<Item = (String, f64, Vec<Option<f64>>)>,
     ) -> Self {
-        let mut matrix = Self {
-            columns,
-            clients: Vec::new(),
-            weights: Vec::new(),
-            left_out: Vec::new(),
-            costs: Vec::new(),
-        };
+        let mut matrix = Self::empty(columns);
         for (client, weight, costs) in rows {
             matrix.add(client, weight, &costs);
         }
         matrix
+    }
+
+    fn empty(columns: Vec<String>) -> Self {
+        let (clients, weights) = (Vec::new(), Vec::new());
+        Self { columns, clients, weights, left_out: Vec::new(), costs: Vec::new() }
     }
 
     fn add(&mut self, client: String, weight: f64, costs: &[Option<f64>]) {
