@@ -68,7 +68,7 @@ def world(tmp_path_factory):
     folder = tmp_path_factory.mktemp("dashboard")
     call = (
         f"AWS_ENDPOINT_URL_ROUTE_53={running.facts['route53']} {labs.program('advisor')}"
-        f" --config {running.facts['config']} --store sqlite:{folder}/nearside.sqlite"
+        f" --config {running.facts['config']} --store sqlite:{folder}"
     )
     yield call, folder
     assert running.stop() == 0, "the lab does not end well by SIGTERM"
@@ -88,7 +88,7 @@ def samples(screen):
 
 def test_a_driven_session_on_the_running_lab(world, terminal):
     call, _ = world
-    terminal.type(f"{call} probe --tui")
+    terminal.type(f"{call}/nearside.sqlite probe --tui")
     first = terminal.shows(r" n [1-9]")
     for name in ("1 Matrix", "6 Log", "ap-southeast-1", "us-east-1", "? help"):
         assert name in first, first
@@ -155,10 +155,10 @@ def test_a_driven_session_on_the_running_lab(world, terminal):
 
 def test_the_store_alone_without_colours_and_by_signal(world, terminal):
     call, folder = world
-    terminal.type(f"NO_COLOR=1 {call} --store sqlite:{folder}/other.sqlite tui")
+    terminal.type(f"NO_COLOR=1 {call}/other.sqlite tui")
     terminal.shows("does not exist")
     terminal.keys("q")
-    terminal.type(f"NO_COLOR=1 {call} tui & echo $! > {folder}/pid; fg")
+    terminal.type(f"NO_COLOR=1 {call}/nearside.sqlite tui & echo $! > {folder}/pid; fg")
     terminal.shows(r" n [1-9]")
     coloured = re.compile("\u001b\\[[0-9;]*(3[0-7]|4[0-7]|9[0-7]|38;|48;)[0-9;]*m")
     assert not coloured.search(terminal.screen("-e")), "NO_COLOR has colours"
@@ -171,14 +171,14 @@ def test_the_store_alone_without_colours_and_by_signal(world, terminal):
 def test_one_frame_is_printed_as_text(world):
     call, _ = world
     done = subprocess.run(
-        f"{call} tui --frame 100x30 --keys 2", shell=True, env=labs.clean_environment(),
+        f"{call}/nearside.sqlite tui --frame 100x30 --keys 2", shell=True, env=labs.clean_environment(),
         capture_output=True, text=True, timeout=60, check=True,
     )
     lines = done.stdout.splitlines()
     assert len(lines) == 30 and max(map(len, lines)) <= 100, done.stdout
     assert "Phases" in done.stdout and "\u001b" not in done.stdout, done.stdout
     refused = subprocess.run(
-        f"{call} tui", shell=True, env=labs.clean_environment(), stdin=subprocess.DEVNULL,
+        f"{call}/nearside.sqlite tui", shell=True, env=labs.clean_environment(), stdin=subprocess.DEVNULL,
         capture_output=True, text=True, timeout=60, check=False,
     )
     assert refused.returncode == 2 and "hint: `advisor tui --frame" in refused.stderr, refused

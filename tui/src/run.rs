@@ -6,6 +6,7 @@ use std::time::Duration;
 use probe::clock::Clock;
 use ratatui::Terminal;
 use ratatui::backend::Backend;
+use ratatui::layout::{Position, Rect};
 
 use crate::inbox::Inbox;
 use crate::message::{Effect, Message};
@@ -51,7 +52,10 @@ pub fn run<B: Backend>(
                 Effect::Quit => return Ok(()),
                 Effect::Suspend => {
                     hands.carry_out(effect)?;
-                    terminal.clear().map_err(failed)?;
+                    // `clear` would ask the terminal where the cursor is, and the thread that
+                    // reads keys would get the answer.
+                    let size = terminal.size().map_err(failed)?;
+                    terminal.resize(Rect::from((Position::ORIGIN, size))).map_err(failed)?;
                 }
                 _ => hands.carry_out(effect)?,
             }

@@ -13,9 +13,11 @@ use advisor::advice::Routing;
 use advisor::group::{LiveGroup, latency_sets};
 use advisor::matrix::{CellBlock, Matrix};
 use advisor::name::{Label, Name};
+use advisor::preferred::Preference;
 use advisor::record::RecordType;
 use advisor::settings;
-use advisor::survey::{Preference, Survey, ZoneView};
+use advisor::shares::Shares;
+use advisor::survey::{Survey, ZoneView};
 use advisor::zone::ZoneFacts;
 use probe::config::Config;
 use probe::histogram::Histogram;
@@ -131,7 +133,7 @@ pub(crate) fn decision() -> Decision {
     };
     let survey = Survey {
         view: ZoneView { zone, service, records, endpoints },
-        live: LiveGroup { labels: labels.clone(), families },
+        live: LiveGroup { labels: labels.clone(), families, ..LiveGroup::default() },
         matrix: matrix(&config),
         routing: Routing {
             live: labels,
@@ -141,6 +143,8 @@ pub(crate) fn decision() -> Decision {
             cooling: BTreeMap::new(),
         },
         preference: Preference::Asked,
+        traffic: Shares::equal(&config),
+        clients: BTreeMap::new(),
     };
     let mut decision = Decision::new(survey, &config, NOW_MS - 42_000, Duration::from_mins(5));
     decision.guard = Some(Err(Refused {
