@@ -80,6 +80,8 @@ pub enum AdvisorCommand {
     History,
     /// Decide again and again, one JSON line a cycle; plan only, unless told to apply
     Watch(WatchArgs),
+    /// Write a report that can be forwarded: HTML, Markdown and JSON
+    Report(ReportArgs),
 }
 
 /// The probe's commands.
@@ -363,6 +365,69 @@ pub struct WatchArgs {
     /// Plans that may be applied within 24 hours
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub changes_a_day: usize,
+}
+
+/// `advisor report`
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// Where the report goes; with --schedule, each into a folder of its own
+    #[arg(long, value_name = "DIR", default_value = "./nearside-report")]
+    pub out: PathBuf,
+    /// How far back, from the newest data [default: 7d]
+    #[arg(long, value_name = "DURATION", value_parser = duration, conflicts_with = "period")]
+    pub since: Option<Duration>,
+    /// The last whole day, week or month
+    #[arg(long, value_enum)]
+    pub period: Option<PeriodArg>,
+    /// What it is compared with: previous, none, or how much earlier, like 28d
+    #[arg(long, value_name = "WHICH", default_value = "previous", value_parser = compared)]
+    pub compare: Compare,
+    /// Where days begin, and how times are told, like Europe/Berlin
+    #[arg(long, value_name = "NAME", default_value = "UTC")]
+    pub time_zone: String,
+    /// Stay, and write a report at these times: minute hour day month weekday
+    #[arg(long, value_name = "CRON", conflicts_with = "fail_on_breach")]
+    pub schedule: Option<String>,
+    /// Send it too: a folder, `s3://BUCKET/PREFIX`, `https://...`, `slack+https://...`,
+    /// `teams+https://...`, or `env:NAME`
+    #[arg(long, value_name = "URL")]
+    pub deliver: Vec<String>,
+    /// Write the charts as PNG files too
+    #[arg(long)]
+    pub png: bool,
+    /// End with code 6 where an objective ([[slo]]) is breached
+    #[arg(long)]
+    pub fail_on_breach: bool,
+}
+
+/// A unit of the calendar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PeriodArg {
+    /// From midnight
+    Day,
+    /// From Monday
+    Week,
+    /// From the first
+    Month,
+}
+
+/// What a report is compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compare {
+    /// The period right before.
+    Previous,
+    /// Nothing.
+    None,
+    /// The same so much earlier.
+    Earlier(Duration),
+}
+
+fn compared(text: &str) -> Result<Compare, String> {
+    match text {
+        "previous" => Ok(Compare::Previous),
+        "none" => Ok(Compare::None),
+        _ => duration(text).map(Compare::Earlier),
+    }
 }
 
 /// `probe once`

@@ -8,10 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use advisor::advice::Advice;
 use advisor::apply::Outcome;
 use advisor::plan::Plan;
-use advisor::survey::{Survey, ZoneView};
+use advisor::survey::ZoneView;
 use indicatif::{ProgressBar, ProgressStyle};
 use lab::scenario::Scenario;
 use lab::world::World;
@@ -19,13 +18,16 @@ use lab::{Lab, LabOptions};
 use probe::agent::{self, Summary};
 use probe::clock::SystemClock;
 use probe::dns::{Client, RecordType};
+use probe::store::Store;
 use probe::url::IpPrefix;
-use reports::{Applied, Input, Measured, Truth, markdown};
+use reports::document::TruthFacts;
+use reports::period::{Period, Unit, time_zone};
 use serde_json::{Value, json};
 
 use crate::cli::DemoArgs;
 use crate::command::apply::Writer;
 use crate::command::plan::write_plan;
+use crate::command::report::{self, Decision, Wanted};
 use crate::command::{lab as lab_command, regret, run as run_command};
 use crate::failure::{Exit, Failure};
 use crate::setup::{self, Setup};
@@ -89,8 +91,8 @@ struct Story {
     seed: u64,
     vantages: usize,
     endpoints: usize,
-    measured: Measured,
-    truth: Truth,
+    measured: Summary,
+    truth: TruthFacts,
     plan: Plan,
     applied: Outcome,
     rolled_back: Outcome,
@@ -123,12 +125,13 @@ impl<'a> Demo<'a> {
 
         self.terminal.say("asking Route 53 which label it prefers, through shadow records");
         let writer = Writer::open(&self.setup, Terminal { quiet: true, ..self.terminal }).await?;
-        let shadow = writer.write(self.shadow_plan().await?, true).await?;
-        let (survey, advice, plan) = self.decide().await?;
-        write_plan(&plan, &self.folder.join("plan.json"))?;
-        let view = show::regret::RegretView::new(&survey, &advice, &self.setup.config);
+        writer.write(self.shadow_plan().await?, true).await?;
+        let decision = self.decide().await?;
+        write_plan(&decision.plan, &self.folder.join("plan.json"))?;
+        let view =
+            show::regret::RegretView::new(&decision.survey, &decision.advice, &self.setup.config);
         self.terminal.say(view.advice_text().trim_end());
-        let first = self.apply(&writer, &plan, "applying").await?;
+        self.apply(&writer, &decision.plan, "applying").await?;
 
         self.terminal.say("taking it back, to show that it can be");
         let rolled_back = writer.rollback(None, true).await?;
@@ -137,29 +140,14 @@ impl<'a> Demo<'a> {
         if self.answers(world).await? != before {
             return Err(Failure::new(Exit::Failed, "clients are not sent where they were before"));
         }
-        let (_, _, again) = self.decide().await?;
-        let applied = self.apply(&writer, &again, "applying again").await?;
+        let again = self.decide().await?;
+        let applied = self.apply(&writer, &again.plan, "applying again").await?;
 
         let after = self.answers(world).await?;
         let truth = self.truth(world, &before, &after)?;
-        let measured = measured(&summary);
-        let done = [
-            Applied { what: "install shadow records", outcome: &shadow },
-            Applied { what: "apply", outcome: &first },
-            Applied { what: "roll back", outcome: &rolled_back },
-            Applied { what: "apply again", outcome: &applied },
-        ];
-        let report = self.report(&Input {
-            config: &self.setup.config,
-            survey: &survey,
-            advice: &advice,
-            plan: &plan,
-            measured,
-            applied: &done,
-            truth: Some(truth),
-        })?;
+        let report = self.report(args, &decision, truth).await?;
         let (vantages, endpoints) = (world.vantages().len(), world.endpoints().len());
-        let seed = args.seed;
+        let (seed, measured, plan) = (args.seed, summary, decision.plan);
         Ok(Story { seed, vantages, endpoints, measured, truth, plan, applied, rolled_back, report })
     }
 
@@ -219,17 +207,18 @@ impl<'a> Demo<'a> {
         Ok(view.ground(self.setup.now_ms()).install_shadow(&live))
     }
 
-    async fn decide(&self) -> Result<(Survey, Advice, Plan), Failure> {
+    async fn decide(&self) -> Result<Decision, Failure> {
         let survey = regret::survey(&self.setup).await?;
         let advice = survey.advise(&self.setup.config);
-        let plan = survey.plan(&self.setup.config, &advice, self.setup.now_ms());
+        let at_ms = self.setup.now_ms();
+        let plan = survey.plan(&self.setup.config, &advice, at_ms);
         if plan.is_empty() {
             let view = show::regret::RegretView::new(&survey, &advice, &self.setup.config);
             let message = format!("the evidence moves no label:\n{}", view.advice_text());
             return Err(Failure::new(Exit::Failed, message)
                 .hint("measure longer with --for; 18 blocks of 2 s are needed"));
         }
-        Ok((survey, advice, plan))
+        Ok(Decision { survey, advice, plan, at_ms })
     }
 
     async fn apply(
@@ -266,12 +255,17 @@ impl<'a> Demo<'a> {
         Ok(answers)
     }
 
-    fn truth(&self, world: &World, before: &[String], after: &[String]) -> Result<Truth, Failure> {
+    fn truth(
+        &self,
+        world: &World,
+        before: &[String],
+        after: &[String],
+    ) -> Result<TruthFacts, Failure> {
         let cold_share = self.setup.config.evidence.cold_share;
         let before: Vec<&str> = before.iter().map(String::as_str).collect();
         let after: Vec<&str> = after.iter().map(String::as_str).collect();
         let judged = || {
-            Some(Truth {
+            Some(TruthFacts {
                 clients: world.clients().len(),
                 regret_before_ms: world.regret_ms(&before, cold_share)?,
                 regret_after_ms: world.regret_ms(&after, cold_share)?,
@@ -281,21 +275,26 @@ impl<'a> Demo<'a> {
         judged().ok_or_else(|| Failure::new(Exit::Failed, "the lab cannot judge its clients"))
     }
 
-    fn report(&self, input: &Input<'_>) -> Result<PathBuf, Failure> {
-        let path = self.folder.join("report.md");
-        std::fs::write(&path, markdown(input)).map_err(|cause| {
-            Failure::new(Exit::Failed, format!("cannot write {}: {cause}", path.display()))
-        })?;
-        Ok(path)
-    }
-}
-
-fn measured(summary: &Summary) -> Measured {
-    Measured {
-        samples: summary.samples,
-        failures: summary.failures,
-        missed: summary.missed,
-        windows: summary.windows,
+    /// The report of the whole run, as `advisor report` would make it.
+    async fn report(
+        &self,
+        args: &DemoArgs,
+        decision: &Decision,
+        truth: TruthFacts,
+    ) -> Result<PathBuf, Failure> {
+        let store = Store::open_existing(&self.setup.store)
+            .map_err(|error| run_command::store_failure(&error))?;
+        let newest_ms = store.newest_ms().map_err(|error| run_command::store_failure(&error))?;
+        let until_ms = newest_ms.unwrap_or_else(|| self.setup.now_ms());
+        // The first window may have begun before the first sample.
+        let length = args.measure + self.setup.config.evidence.block;
+        let period = time_zone("UTC")
+            .and_then(|zone| Period::last(Unit::Length(length), until_ms, zone))
+            .map_err(|error| Failure::new(Exit::Failed, error))?;
+        let wanted = Wanted { period, compared: None, png: false, truth: Some(truth) };
+        let made = report::make(&self.setup, &wanted, Ok(decision)).await?;
+        report::write(&made, self.folder)?;
+        Ok(self.folder.join("report.html"))
     }
 }
 

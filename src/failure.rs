@@ -25,6 +25,8 @@ pub enum Exit {
     Drift = 4,
     /// Applied, found wanting, and taken back.
     Reverted = 5,
+    /// An objective was breached, and that was asked about.
+    Breached = 6,
 }
 
 /// A failed command.

@@ -65,6 +65,7 @@ async fn advise(arguments: &Advisor, terminal: Terminal) -> Result<(), Failure> 
         AdvisorCommand::Rollback(args) => command::apply::rollback(&setup()?, terminal, args).await,
         AdvisorCommand::History => command::apply::history(&setup()?, terminal),
         AdvisorCommand::Watch(args) => command::watch::run(&setup()?, terminal, args).await,
+        AdvisorCommand::Report(args) => command::report::run(&setup()?, terminal, args).await,
     }
 }
 

@@ -58,7 +58,6 @@ impl Setup {
         let config = &self.config;
         let sections = [
             ("stateless", config.stateless),
-            ("[[slo]]", !config.slos.is_empty()),
             ("[cloudwatch]", config.cloudwatch.is_some()),
         ];
         sections.into_iter().filter(|(_, is_there)| *is_there).map(|(name, _)| name).collect()

@@ -122,6 +122,16 @@ fn only_aws_links_an_aws_sdk() {
     assert_eq!(starting(&aws, "aws-sdk-sso v").len(), 1, "{aws:?}");
 }
 
+/// Webhooks are ordinary HTTP, and a library's; the measured path is our own.
+#[test]
+fn only_reports_and_what_links_them_speak_http_through_reqwest() {
+    let links = ["reports", "aws", "nearside"];
+    for member in members() {
+        let found = starting(&tree(&member, "normal"), "reqwest v").len();
+        assert_eq!(found, usize::from(links.contains(&member.as_str())), "{member}");
+    }
+}
+
 #[test]
 fn one_tls_provider_and_no_second_http_stack() {
     let whole = tree("nearside", "normal,build,dev");
@@ -133,7 +143,6 @@ fn one_tls_provider_and_no_second_http_stack() {
         "hyper v0.14",
         "rustls v0.21",
         "h2 v0.3",
-        "reqwest ",
         "boring",
         "mbedtls",
     ] {

@@ -96,8 +96,13 @@ fn judge(seed: u64, demo: &Demo) {
     assert_eq!(document["plan"]["id"], demo.plan["id"]);
     let report = Path::new(document["report"].as_str().unwrap());
     assert!(report.starts_with(demo.folder.path().canonicalize().unwrap()), "{document}");
-    let report = std::fs::read_to_string(report).unwrap();
-    assert!(report.contains("ap-southeast-1") && report.lines().count() > 20, "{report}");
+    let page = std::fs::read_to_string(report).unwrap();
+    assert!(page.starts_with("<!doctype html>") && page.contains("ap-southeast-1"), "{page}");
+    for chart in ["Map of routing", "Median cost by vantage", "Cost over time", "Distribution of"] {
+        assert!(page.contains(chart), "no chart '{chart}' in the report");
+    }
+    let text = std::fs::read_to_string(report.with_extension("md")).unwrap();
+    assert!(text.contains("repoint") && text.contains("clients that nothing measured"), "{text}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
-//! The only crate that links an AWS SDK: Route 53 behind the advisor's [`advisor::zone::Zone`], and API
-//! Gateway's custom domains behind its [`advisor::domains::Domains`].
+//! The only crate that links an AWS SDK: Route 53 behind the advisor's [`advisor::zone::Zone`], API
+//! Gateway's custom domains behind its [`advisor::domains::Domains`], S3 behind the reports'
+//! [`reports::deliver::Deliver`].
 //!
 //! It translates and calls; it decides nothing. Where the API is, and who asks, comes from the AWS
 //! environment as for any AWS tool, so that the same binary works on AWS and on a local one.
@@ -8,10 +9,12 @@ mod apigateway;
 mod convert;
 mod error;
 mod protections;
+mod s3;
 mod session;
 mod signed;
 mod zone;
 
 pub use apigateway::ApiGateway;
+pub use s3::{S3, S3Error};
 pub use session::Access;
 pub use zone::Route53Zone;

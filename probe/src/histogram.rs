@@ -3,9 +3,13 @@
 //! It is sparse throughout, because a dense one takes 140 kB and there are thousands of series;
 //! the dense form is built only to be encoded. Quantiles are never averaged: merge, then ask.
 
+mod encoded;
+
 use std::collections::BTreeMap;
 
 use hdrhistogram::serialization::{Deserializer, Serializer, V2Serializer};
+
+pub use encoded::{Encoded, Tally};
 
 /// The largest value that is told apart, in microseconds: 60 s.
 pub const MAX_US: u64 = 60_000_000;
@@ -166,6 +170,15 @@ impl Histogram {
 
     /// Reads V2 bytes; values are counted to three digits, whatever the source had.
     pub fn decode(bytes: &[u8]) -> Result<Self, HistogramError> {
+        if bytes.is_empty() {
+            return Self::decode_by_library(bytes);
+        }
+        let mut sparse = Self::new();
+        Encoded(bytes).each(|low, _, n| sparse.record_n(low, n))?;
+        Ok(sparse)
+    }
+
+    fn decode_by_library(bytes: &[u8]) -> Result<Self, HistogramError> {
         let dense: hdrhistogram::Histogram<u64> = Deserializer::new()
             .deserialize(&mut &bytes[..])
             .map_err(|cause| HistogramError::Decode { bytes: bytes.len(), cause })?;

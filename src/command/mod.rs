@@ -10,6 +10,7 @@ pub mod once;
 pub mod plan;
 pub mod recommend;
 pub mod regret;
+pub mod report;
 pub mod run;
 pub mod stored;
 pub mod traffic;

@@ -25,11 +25,16 @@ pub async fn run(setup: &Setup, terminal: Terminal, args: &RegretArgs) -> Result
 
 /// Gathers everything that deciding needs.
 pub async fn survey(setup: &Setup) -> Result<Survey, Failure> {
+    survey_at(setup, setup.now_ms()).await
+}
+
+/// The same with the measurements up to a time, in ms since 1970.
+pub async fn survey_at(setup: &Setup, now_ms: i64) -> Result<Survey, Failure> {
     let zone = setup.zone().await?;
     let observer = setup.observer(&zone).await?;
     let operations = setup.operations()?;
     let seams = (&zone, &setup.source(), &observer);
-    Ok(Survey::make(seams, &setup.config, &operations, setup.now_ms()).await?)
+    Ok(Survey::make(seams, &setup.config, &operations, now_ms).await?)
 }
 
 async fn shadow(setup: &Setup, terminal: Terminal, args: &RegretArgs) -> Result<(), Failure> {

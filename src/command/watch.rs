@@ -128,7 +128,7 @@ fn failed(failure: &Failure) -> Value {
         Exit::Refused => "refused",
         Exit::Drift => "drift",
         Exit::Reverted => "reverted",
-        Exit::Failed | Exit::Usage => "failed",
+        Exit::Failed | Exit::Usage | Exit::Breached => "failed",
     };
     json!({"outcome": outcome, "cause": failure.message, "hint": failure.hint})
 }

@@ -66,8 +66,14 @@ pub(crate) fn wait(child: &mut Child, most: Duration) -> ExitStatus {
 }
 
 /// Runs a program to its end.
-pub(crate) fn run(mut command: Command, most: Duration) -> Done {
+pub(crate) fn run(command: Command, most: Duration) -> Done {
+    run_with(command, most, &[])
+}
+
+/// The same with these variables.
+pub(crate) fn run_with(mut command: Command, most: Duration, variables: &[(&str, &str)]) -> Done {
     clean(&mut command);
+    command.envs(variables.iter().copied());
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let stdout = read_all(child.stdout.take().unwrap());
     let stderr = read_all(child.stderr.take().unwrap());

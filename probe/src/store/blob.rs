@@ -39,19 +39,26 @@ pub(super) fn encode_phases(phases: &PhaseHistograms) -> Result<Vec<u8>, BlobErr
 }
 
 pub(super) fn decode_phases(bytes: &[u8]) -> Result<PhaseHistograms, BlobError> {
-    let short = || BlobError::Short { bytes: bytes.len() };
     let mut phases = PhaseHistograms::default();
-    let mut rest = bytes;
-    for histogram in phases.all_mut() {
-        let (len, tail) = rest.split_first_chunk::<4>().ok_or_else(short)?;
-        let len = usize::try_from(u32::from_le_bytes(*len)).unwrap_or(usize::MAX);
-        let (body, tail) = tail.split_at_checked(len).ok_or_else(short)?;
+    for (histogram, body) in phases.all_mut().into_iter().zip(split_phases(bytes)?) {
         if !body.is_empty() {
             *histogram = Histogram::decode(body)?;
         }
-        rest = tail;
     }
     Ok(phases)
+}
+
+/// The bytes of each histogram, in the order of [`PhaseHistograms`].
+pub(super) fn split_phases(bytes: &[u8]) -> Result<[&[u8]; 6], BlobError> {
+    let short = || BlobError::Short { bytes: bytes.len() };
+    let mut bodies: [&[u8]; 6] = [&[]; 6];
+    let mut rest = bytes;
+    for body in &mut bodies {
+        let (len, tail) = rest.split_first_chunk::<4>().ok_or_else(short)?;
+        let len = usize::try_from(u32::from_le_bytes(*len)).unwrap_or(usize::MAX);
+        (*body, rest) = tail.split_at_checked(len).ok_or_else(short)?;
+    }
+    Ok(bodies)
 }
 
 pub(super) fn encode_kinds(kinds: &BTreeMap<&'static str, u64>) -> String {

@@ -4,6 +4,8 @@
 //! process writes at a time; others may read. A kill loses what was not yet written, no more.
 
 mod blob;
+mod cover;
+mod lease;
 mod read;
 mod schema;
 mod screen;
@@ -16,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
-use crate::histogram::Histogram;
+use crate::histogram::{Encoded, Histogram};
 use crate::sample::Series;
 use crate::window::{BelowLight, PhaseHistograms, Sink, SinkError, Window};
 
@@ -228,6 +230,25 @@ pub struct MergedRow {
     pub phases: PhaseHistograms,
     /// The end of the newest span in it, in ms since 1970: how old the evidence is.
     pub last_ms: i64,
+}
+
+/// A window, an hour or a day of one series, its histograms not yet decoded.
+#[derive(Debug, Clone)]
+pub struct Span<'a> {
+    /// Samples that were sent.
+    pub attempts: u64,
+    /// Slots that could not start.
+    pub missed: u64,
+    /// Samples that the prober started late.
+    pub late: u64,
+    /// Failures by outcome kind.
+    pub by_kind: BTreeMap<&'static str, u64>,
+    /// From due to the end; a failure is slower than the timeout.
+    pub response: Encoded<'a>,
+    /// The phases of successes and `local`, in the order of time.
+    pub phases: [Encoded<'a>; 6],
+    /// Its end, in ms since 1970.
+    pub end_ms: i64,
 }
 
 /// One window of one series, as far as an export needs it.

@@ -1,16 +1,18 @@
 //! Reading: block rows for advice, merged histograms for percentiles. Nothing is changed here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{Connection, Row};
 
+use super::blob::{decode_kinds, split_phases};
+use super::cover::{Kept, cover};
 use super::span::{BODY_COLUMNS, Body, Table, body_of_row, unsigned};
 use super::write::meta;
 use super::{
-    BlobError, BlockRow, FlagRow, MergedRow, Quantiles, RowError, Store, StoreError, WindowRow,
-    WindowSet,
+    BlobError, BlockRow, FlagRow, MergedRow, Quantiles, RowError, Span, Store, StoreError,
+    WindowRow, WindowSet,
 };
-use crate::histogram::Histogram;
+use crate::histogram::{Encoded, Histogram, HistogramError};
 use crate::sample::{Connection as Reuse, Series};
 use crate::window::BelowLight;
 
@@ -26,6 +28,20 @@ impl Store {
         let transaction =
             self.connection.unchecked_transaction().map_err(|cause| self.fault(cause))?;
         merged(&transaction, since_ms, until_ms).map_err(|cause| self.row_fault(cause))
+    }
+
+    /// Shows each span of `since_ms..until_ms`: whole days where they are finished, hours and windows
+    /// at the ends. What begins inside is shown once, in no order that may be relied on.
+    pub fn each_span(
+        &self,
+        since_ms: i64,
+        until_ms: i64,
+        mut show: impl FnMut(&Series, &Span<'_>) -> Result<(), HistogramError>,
+    ) -> Result<(), StoreError> {
+        let transaction =
+            self.connection.unchecked_transaction().map_err(|cause| self.fault(cause))?;
+        each_span(&transaction, (since_ms, until_ms), &mut show)
+            .map_err(|cause| self.row_fault(cause))
     }
 
     /// The flags of windows that begin in `since_ms..until_ms`, by time.
@@ -167,6 +183,65 @@ fn merged(
         }
     }
     Ok(bodies.into_iter().map(|(series, (body, last_ms))| row_of(series, body, last_ms)).collect())
+}
+
+fn each_span(
+    connection: &Connection,
+    (since_ms, until_ms): (i64, i64),
+    show: &mut dyn FnMut(&Series, &Span<'_>) -> Result<(), HistogramError>,
+) -> Result<(), RowError> {
+    let oldest_unfinished = |levels: &str| -> rusqlite::Result<i64> {
+        let sql = format!("SELECT min(start_ms) FROM unfinished WHERE level IN ({levels})");
+        let oldest: Option<i64> = connection.query_row(&sql, [], |row| row.get(0))?;
+        Ok(oldest.unwrap_or(i64::MAX))
+    };
+    let kept = Kept {
+        windows_from_ms: meta(connection, "windows_from_ms", i64::MIN)?,
+        hours_from_ms: meta(connection, "hours_from_ms", i64::MIN)?,
+        hours_until_ms: oldest_unfinished("'hour'")?,
+        days_until_ms: oldest_unfinished("'hour', 'day'")?,
+    };
+    let series = all_series(connection)?;
+    for (table, from_ms, to_ms) in cover(since_ms, until_ms, kept) {
+        let name = table.name();
+        let sql = format!(
+            "SELECT series, start_ms + len_ms, attempts, missed, late, by_kind, response, phases \
+             FROM {name} WHERE start_ms >= ?1 AND start_ms < ?2"
+        );
+        let mut statement = connection.prepare_cached(&sql)?;
+        let mut rows = statement.query([from_ms, to_ms])?;
+        while let Some(row) = rows.next()? {
+            if let Some(series) = series.get(&row.get(0)?) {
+                show(series, &span_of_row(row)?)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn all_series(connection: &Connection) -> Result<HashMap<i64, Series>, RowError> {
+    let sql = format!("SELECT {SERIES_COLUMNS}, id FROM series");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query([])?;
+    let mut series = HashMap::new();
+    while let Some(row) = rows.next()? {
+        series.insert(row.get(4)?, series_of_row(row)?);
+    }
+    Ok(series)
+}
+
+fn span_of_row<'a>(row: &'a Row<'_>) -> Result<Span<'a>, RowError> {
+    let kinds = row.get_ref(5)?.as_str().map_err(rusqlite::Error::from)?;
+    let blob = |index: usize| row.get_ref(index)?.as_blob().map_err(rusqlite::Error::from);
+    Ok(Span {
+        end_ms: row.get(1)?,
+        attempts: unsigned(row.get(2)?),
+        missed: unsigned(row.get(3)?),
+        late: unsigned(row.get(4)?),
+        by_kind: decode_kinds(kinds)?,
+        response: Encoded(blob(6)?),
+        phases: split_phases(blob(7)?)?.map(Encoded),
+    })
 }
 
 fn add_spans(

@@ -50,7 +50,7 @@ impl Store {
         Ok(())
     }
 
-    fn transact<T>(
+    pub(super) fn transact<T>(
         &mut self,
         work: impl FnOnce(&Connection) -> Result<T, RowError>,
     ) -> Result<T, StoreError> {

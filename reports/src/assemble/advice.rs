@@ -1,0 +1,148 @@
+//! Routing, regret and advice, as the advisor found them.
+
+use advisor::advice::{Considered, LabelAdvice, Verdict};
+use advisor::evidence::Comparison;
+use advisor::regret::{RegretRow, regret};
+use advisor::settings;
+use advisor::statistics::holm_rejects;
+use probe::place;
+
+use super::{Material, round_ms};
+use crate::document::{AdviceFacts, PlaceFacts, RegretFacts, RoutedFacts, RoutingFacts};
+
+/// Where Route 53 sends whom.
+pub(super) fn routing(material: &Material<'_>) -> RoutingFacts {
+    let endpoints = material.config.endpoints.iter().map(|endpoint| PlaceFacts {
+        endpoint: endpoint.id.clone(),
+        region: endpoint.region.clone(),
+        place: place_of(&endpoint.region),
+    });
+    let mut facts = RoutingFacts {
+        preferred: "unknown".to_owned(),
+        cause: None,
+        weights: "equal weights over vantages".to_owned(),
+        traffic_moved: None,
+        vantages: Vec::new(),
+        endpoints: endpoints.collect(),
+    };
+    let decided = match material.decided {
+        Ok(decided) => decided,
+        Err(cause) => {
+            facts.cause = Some(cause.to_owned());
+            return facts;
+        }
+    };
+    decided.preferred.clone_into(&mut facts.preferred);
+    facts.weights.clone_from(&decided.effect.weights);
+    facts.traffic_moved = Some(decided.effect.traffic_moved);
+    let lines = regret_lines(material);
+    let routing = decided.routing;
+    for (vantage, label) in &routing.preferred {
+        let Some(endpoint) = routing.live.get(label) else { continue };
+        let gains = lines.iter().filter(|line| line.vantage == *vantage && line.proven);
+        facts.vantages.push(RoutedFacts {
+            vantage: vantage.clone(),
+            label: label.to_string(),
+            endpoint: endpoint.clone(),
+            proven_gain_ms: gains.filter_map(|line| line.gain_ms).max_by(f64::total_cmp),
+            place: place_of(vantage),
+        });
+    }
+    facts
+}
+
+fn place_of(region: &str) -> Option<(f64, f64)> {
+    place::region(region).map(|place| (place.latitude, place.longitude))
+}
+
+/// Each vantage against each other endpoint, in their order. Which gains are proven is decided over
+/// all lines together.
+pub(super) fn regret_lines(material: &Material<'_>) -> Vec<RegretFacts> {
+    let Ok(decided) = material.decided else { return Vec::new() };
+    let rule = settings::evidence_rule(&material.config.evidence);
+    let rows = regret(decided.matrix, decided.routing, &rule);
+    let mut lines: Vec<RegretFacts> = Vec::new();
+    let mut p_values = Vec::new();
+    for row in &rows {
+        for challenger in &row.challengers {
+            lines.push(line(row, &challenger.endpoint, &challenger.comparison));
+            p_values.push(challenger.comparison.p);
+        }
+    }
+    for (line, proven) in lines.iter_mut().zip(holm_rejects(&p_values, rule.alpha)) {
+        line.proven = proven && line.blocks >= line.blocks_needed;
+    }
+    lines
+}
+
+fn line(row: &RegretRow, challenger: &str, comparison: &Comparison) -> RegretFacts {
+    RegretFacts {
+        vantage: row.vantage.clone(),
+        label: row.label.to_string(),
+        endpoint: row.endpoint.clone(),
+        cost_ms: row.cost_ms.map(round_ms),
+        challenger: challenger.to_owned(),
+        gain_ms: comparison.gain_ms.map(round_ms),
+        low_ms: comparison.interval_ms.map(|interval| round_ms(interval.0)),
+        high_ms: comparison.interval_ms.map(|interval| round_ms(interval.1)),
+        blocks: comparison.found,
+        blocks_needed: comparison.needed,
+        proven: false,
+    }
+}
+
+/// One line a label.
+pub(super) fn advice(material: &Material<'_>) -> Vec<AdviceFacts> {
+    let Ok(decided) = material.decided else { return Vec::new() };
+    let lines = decided.advice.labels.iter().map(|line| AdviceFacts {
+        label: line.label.to_string(),
+        current: line.current.clone(),
+        advised: line.advised.clone(),
+        reason: line.reason.code(),
+        why: why(line),
+        catchment: line.catchment.clone(),
+    });
+    lines.collect()
+}
+
+/// The evidence of the move, or what stands against the challenger that gains the most.
+fn why(line: &LabelAdvice) -> String {
+    let gain = |one: &&Considered| one.comparison.gain_ms.unwrap_or(f64::NEG_INFINITY);
+    let spoken_of = if line.moves() {
+        line.considered.iter().find(|one| one.challenger == line.advised)
+    } else {
+        line.considered.iter().max_by(|a, b| gain(a).total_cmp(&gain(b)))
+    };
+    let Some(one) = spoken_of else { return "no other endpoint".to_owned() };
+    let comparison = &one.comparison;
+    let evidence = format!(
+        "{}: the witness gains {}, {} of {} blocks above {:.1} ms",
+        one.challenger,
+        gain_text(comparison),
+        comparison.wins,
+        comparison.found,
+        comparison.threshold_ms
+    );
+    let at = one.at.as_deref().unwrap_or("a vantage");
+    match one.verdict {
+        Verdict::Admissible | Verdict::NoGain => evidence,
+        Verdict::InsufficientData => {
+            format!("{}: {} of {} blocks", one.challenger, comparison.found, comparison.needed)
+        }
+        Verdict::FailsMore(bound) => {
+            format!("{evidence}; it may fail {:.2} points more often", bound * 100.0)
+        }
+        Verdict::Harms(loss_ms) => format!("{evidence}; {at} would lose {loss_ms:.1} ms"),
+        Verdict::UnknownCost => format!("{evidence}; its cost at {at} is unknown"),
+    }
+}
+
+fn gain_text(comparison: &Comparison) -> String {
+    match (comparison.gain_ms, comparison.interval_ms) {
+        (Some(gain_ms), Some((low_ms, high_ms))) => {
+            format!("{gain_ms:.1} ms ({low_ms:.1} to {high_ms:.1})")
+        }
+        (Some(gain_ms), None) => format!("{gain_ms:.1} ms"),
+        (None, _) => "an unknown time".to_owned(),
+    }
+}

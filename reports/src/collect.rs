@@ -1,0 +1,84 @@
+//! Reads what a report is made from, once, and has it put together. Decides nothing.
+
+use std::collections::BTreeMap;
+
+use advisor::journal::Operation;
+use advisor::matrix::{Matrix, MatrixSource, SourceError};
+use advisor::settings;
+use probe::config::Config;
+use probe::store::{Store, StoreError};
+
+use crate::assemble::{Decided, Material, assemble};
+use crate::document::{Document, TruthFacts};
+use crate::period::Period;
+use crate::totals::Totals;
+
+/// What a report is asked to be, and what is known beside the measurements.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// The configuration.
+    pub config: &'a Config,
+    /// What it speaks of.
+    pub period: &'a Period,
+    /// What that is compared with.
+    pub compared: Option<&'a Period>,
+    /// The zone and the advice, or why there is none.
+    pub decided: Result<Decided<'a>, &'a str>,
+    /// The journal.
+    pub operations: &'a [Operation],
+    /// What a lab knows.
+    pub truth: Option<TruthFacts>,
+}
+
+/// The measurements cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum CollectError {
+    /// Histograms.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Blocks.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+}
+
+/// Reads the blocks of both periods from `source`, the histograms of the period from `store`, and
+/// makes the document of them.
+pub async fn collect<S: MatrixSource>(
+    store: &Store,
+    source: &S,
+    asked: &Asked<'_>,
+) -> Result<Document, CollectError> {
+    let config = asked.config;
+    let matrix = matrix(source, asked).await?;
+    let mut totals = Totals::new(config, routed(asked));
+    let (since_ms, until_ms) = (asked.period.since_ms, asked.period.until_ms);
+    store.each_span(since_ms, until_ms, |series, span| totals.add(series, span))?;
+    Ok(assemble(&Material {
+        config,
+        period: asked.period,
+        compared: asked.compared,
+        matrix: &matrix,
+        totals: &totals,
+        decided: asked.decided,
+        operations: asked.operations,
+        truth: asked.truth,
+    }))
+}
+
+async fn matrix<S: MatrixSource>(source: &S, asked: &Asked<'_>) -> Result<Matrix, SourceError> {
+    let evidence = &asked.config.evidence;
+    let period = asked.period;
+    let before_ms = asked.compared.map_or(period.since_ms, |before| before.since_ms);
+    let since_ms = before_ms.min(period.since_ms);
+    let blocks = source.cell_blocks(evidence.quantile, since_ms, period.until_ms).await?;
+    let endpoints = asked.config.endpoints.iter().map(|endpoint| endpoint.id.as_str());
+    Ok(Matrix::build(&blocks, settings::cost_rule(evidence)).with_endpoints(endpoints))
+}
+
+fn routed(asked: &Asked<'_>) -> BTreeMap<String, String> {
+    let Ok(decided) = asked.decided else { return BTreeMap::new() };
+    let preferred = decided.routing.preferred.iter();
+    let to = preferred
+        .map(|(vantage, label)| Some((vantage.clone(), decided.routing.live.get(label)?.clone())));
+    to.flatten().collect()
+}

@@ -1,0 +1,300 @@
+//! Sections about what was measured: cost, objectives, phases, coverage, price and method.
+
+use std::collections::BTreeMap;
+
+use super::{Cell, Section, Table, Tile, Tone, ms, percent, whole};
+use crate::assemble::{BREACHED, MET};
+use crate::document::{CellFacts, Document, ObjectiveFacts};
+
+/// Endpoints that a table has columns for; JSON has all.
+const COLUMNS_MAX: usize = 12;
+
+pub(super) fn tiles(document: &Document) -> Vec<Tile> {
+    let mut tiles = Vec::new();
+    let objectives = &document.objectives;
+    if !objectives.is_empty() {
+        let with = |status| objectives.iter().filter(|one| one.status == status).count();
+        let (met, breached) = (with(MET), with(BREACHED));
+        tiles.push(Tile {
+            name: "objectives met",
+            value: format!("{met} of {}", objectives.len()),
+            note: format!("{breached} breached"),
+            tone: if breached > 0 { Tone::Bad } else { Tone::Good },
+        });
+    }
+    let failures: u64 = document.coverage.iter().map(|line| line.failures).sum();
+    let requests = document.monitoring.requests;
+    tiles.push(Tile {
+        name: "samples",
+        value: whole(requests),
+        note: format!("{} failed", percent(share(failures, requests), 2)),
+        tone: Tone::Plain,
+    });
+    tiles
+}
+
+fn share(part: u64, of: u64) -> f64 {
+    part as f64 / of.max(1) as f64
+}
+
+pub(super) fn deployment(document: &Document) -> Section<'_> {
+    let section = Section::new("deployment", "How many endpoints");
+    if document.deployment.is_empty() {
+        return section.say("With costs at fewer than two endpoints there is nothing to choose.");
+    }
+    let mut table = Table::new(
+        "The best k endpoints",
+        &["population", "endpoints", "proven"],
+        &["k", "mean cost, ms"],
+    );
+    for line in &document.deployment {
+        for choice in &line.choices {
+            let gap = format!("within {}", percent(choice.gap, 2));
+            table.row([
+                Cell::new(line.population),
+                Cell::new(choice.chosen.join(", ")),
+                Cell::new(if choice.optimal { "yes".to_owned() } else { gap }),
+                Cell::new(choice.k.to_string()),
+                ms(choice.cost_ms),
+            ]);
+        }
+    }
+    section
+        .say(
+            "Of the endpoints there are, those that would serve the measured vantages best if there were \
+             only so many. Regions without an endpoint are not in it: `advisor recommend` estimates them.",
+        )
+        .tabulate(table)
+}
+
+pub(super) fn cells(document: &Document) -> Section<'_> {
+    let section = Section::new("cost", "Cost by vantage and endpoint");
+    let mut columns: Vec<&str> = document.cells.iter().map(|cell| cell.endpoint.as_str()).collect();
+    columns.sort_unstable();
+    columns.dedup();
+    if document.cells.iter().all(|cell| cell.cost_ms.is_none()) {
+        return section.say("No block closed in this period, so that no cell has a cost.");
+    }
+    let mut rows: BTreeMap<(&str, &str), BTreeMap<&str, &CellFacts>> = BTreeMap::new();
+    for cell in &document.cells {
+        let row = rows.entry((cell.population, cell.vantage.as_str())).or_default();
+        row.insert(&cell.endpoint, cell);
+    }
+    let hidden = columns.len().saturating_sub(COLUMNS_MAX);
+    columns.truncate(COLUMNS_MAX);
+    let mut table = Table::new(
+        "Median cost in ms; where Route 53 sends the vantage stands out",
+        &["vantage", "population"],
+        &columns,
+    );
+    for ((population, vantage), cells) in rows {
+        let mut row = vec![Cell::new(vantage), Cell::new(population)];
+        row.extend(columns.iter().map(|column| cost(cells.get(column).copied())));
+        table.rows.push(row);
+    }
+    table.folded = true;
+    let more = if hidden > 0 {
+        format!(" The table leaves out {hidden} endpoints; the JSON beside this report has all.")
+    } else {
+        String::new()
+    };
+    section
+        .say(format!(
+            "Cost is a weighted sum of the quantiles of cold and warm connections, block by block; a failure \
+             counts as slower than the timeout.{more}"
+        ))
+        .tabulate(table)
+}
+
+fn cost(cell: Option<&CellFacts>) -> Cell {
+    let Some(cell) = cell else { return Cell::new("-") };
+    Cell::toned(ms(cell.cost_ms).text, if cell.routed { Tone::Strong } else { Tone::Plain })
+}
+
+pub(super) fn latency(document: &Document) -> Section<'_> {
+    let section = Section::new("latency", "Over time");
+    let Some(first) = document.latency.first() else {
+        return section.say("No block closed in this period.");
+    };
+    if first.blocks_a_point > 1 {
+        let text = format!("Each point stands for {} blocks.", first.blocks_a_point);
+        return section.say(text);
+    }
+    section.say("Each point is a block.")
+}
+
+pub(super) fn objectives(document: &Document) -> Section<'_> {
+    let section = Section::new("objectives", "Objectives");
+    if document.objectives.is_empty() {
+        return section.say("No objectives are configured ([[slo]]).");
+    }
+    let mut table = Table::new(
+        "Attainment",
+        &["target", "population", "status", "slowest"],
+        &["quantile", "limit, ms", "within", "promised"],
+    );
+    for line in &document.objectives {
+        let tone = match line.status {
+            MET => Tone::Good,
+            BREACHED => Tone::Bad,
+            _ => Tone::Plain,
+        };
+        table.row([
+            Cell::new(&line.target),
+            Cell::new(line.population),
+            Cell::toned(line.status, tone),
+            Cell::new(slowest(line)),
+            Cell::new(line.quantile.to_string()),
+            Cell::new(line.limit_ms.to_string()),
+            Cell::new(line.share_within.map_or_else(|| "-".to_owned(), |s| percent(s, 1))),
+            Cell::new(percent(line.share_needed, 1)),
+        ]);
+    }
+    section.tabulate(table)
+}
+
+fn slowest(line: &ObjectiveFacts) -> String {
+    let worst = line.vantages.iter().max_by(|a, b| a.value_ms.total_cmp(&b.value_ms));
+    worst.map_or_else(
+        || "nothing measured".to_owned(),
+        |worst| format!("{}: {:.1} ms", worst.vantage, worst.value_ms),
+    )
+}
+
+pub(super) fn distributions(document: &Document) -> Section<'_> {
+    let section = Section::new("connections", "Cold against warm");
+    if document.distributions.is_empty() {
+        return section.say("Without routing there is nothing to show here.");
+    }
+    let mut table = Table::new(
+        "Response where people are sent",
+        &["population", "connection"],
+        &["values", "10 %, ms", "50 %, ms", "90 %, ms", "99 %, ms"],
+    );
+    for line in &document.distributions {
+        let at = |wanted: f64| {
+            let index = crate::SHARES.iter().position(|share| *share >= wanted);
+            ms(index.and_then(|index| line.values_ms.get(index)).copied())
+        };
+        table.row([
+            Cell::new(line.population),
+            Cell::new(line.connection),
+            Cell::new(whole(line.n)),
+            at(0.1),
+            at(0.5),
+            at(0.9),
+            at(0.99),
+        ]);
+    }
+    section.tabulate(table)
+}
+
+pub(super) fn phases(document: &Document) -> Section<'_> {
+    let section = Section::new("phases", "Where the time goes");
+    if document.targets.is_empty() {
+        return section.say("Nothing was measured in this period.");
+    }
+    let mut heads = vec!["values", "p50, ms", "p95, ms", "p99, ms"];
+    heads.extend(crate::totals::PARTS);
+    let mut table = Table::new(
+        "Percentiles of merged histograms, and mean ms of each phase",
+        &["target", "connection", "population"],
+        &heads,
+    );
+    for line in &document.targets {
+        let mut row = vec![
+            Cell::new(&line.target),
+            Cell::new(line.connection),
+            Cell::new(line.population),
+            Cell::new(whole(line.n)),
+            ms(Some(line.p50_ms)),
+            ms(Some(line.p95_ms)),
+            ms(Some(line.p99_ms)),
+        ];
+        row.extend(crate::totals::PARTS.iter().map(|part| {
+            let found = line.phases.iter().find(|phase| phase.phase == *part);
+            ms(found.map(|phase| phase.mean_ms))
+        }));
+        table.rows.push(row);
+    }
+    table.folded = true;
+    section.tabulate(table)
+}
+
+pub(super) fn coverage(document: &Document) -> Section<'_> {
+    let mut table = Table::new(
+        "Samples of each vantage",
+        &["vantage", "population", "newest data", "most frequent failure"],
+        &["samples", "failed", "missed", "late"],
+    );
+    for line in &document.coverage {
+        let last = line.last.as_deref().unwrap_or("none");
+        let stale = if line.stale { Tone::Bad } else { Tone::Plain };
+        let failed = format!(
+            "{} ({})",
+            whole(line.failures),
+            percent(share(line.failures, line.attempts), 2)
+        );
+        table.row([
+            Cell::new(&line.vantage),
+            Cell::new(line.population),
+            Cell::toned(last, stale),
+            Cell::new(line.worst_kind.unwrap_or("-")),
+            Cell::new(whole(line.attempts)),
+            Cell::new(failed),
+            Cell::new(whole(line.missed)),
+            Cell::new(whole(line.late)),
+        ]);
+    }
+    let mut section = Section::new("coverage", "Coverage and quality of the data");
+    for population in ["cloud", "eyeball"] {
+        let own: Vec<_> =
+            document.coverage.iter().filter(|line| line.population == population).collect();
+        if own.is_empty() {
+            continue;
+        }
+        let sum = |pick: fn(&crate::document::CoverageFacts) -> u64| -> u64 {
+            own.iter().map(|line| pick(line)).sum()
+        };
+        let attempts = sum(|line| line.attempts);
+        section = section.say(format!(
+            "{population}: {} vantages, {} samples, {} failed, {} slots missed, {} started late.",
+            own.len(),
+            whole(attempts),
+            percent(share(sum(|line| line.failures), attempts), 2),
+            whole(sum(|line| line.missed)),
+            whole(sum(|line| line.late))
+        ));
+    }
+    section.tabulate(table)
+}
+
+pub(super) fn monitoring(document: &Document) -> Section<'_> {
+    let facts = &document.monitoring;
+    Section::new("price", "What this monitoring costs").say(format!(
+        "{} requests in {} series: {} in 30 days at this rate, about {:.2} USD of API Gateway requests. {} \
+         health checks: about {:.2} USD in 30 days. Built-in list prices, nothing was asked of AWS; the \
+         embedded store costs nothing more.",
+        whole(facts.requests),
+        whole(facts.series as u64),
+        whole(facts.requests_30d),
+        facts.requests_usd_30d,
+        facts.health_checks,
+        facts.health_checks_usd_30d
+    ))
+}
+
+pub(super) fn method(document: &Document) -> Section<'_> {
+    let mut table = Table::new("Settings", &["what", "value"], &[]);
+    for line in &document.method {
+        table.row([Cell::new(line.name), Cell::new(&line.value)]);
+    }
+    table.folded = true;
+    Section::new("method", "Method and versions")
+        .say(
+            "A sign test over blocks decides what is proven, with Holm's procedure over all pairs; \
+             intervals are order statistics; percentiles come from merged histograms and are never \
+             averaged; vantages in data centres and in users' networks are never merged.",
+        )
+        .tabulate(table)
+}

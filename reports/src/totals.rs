@@ -1,0 +1,230 @@
+//! Histograms of a period, merged while the store is read, so that a month of a large fleet fits
+//! in little memory. Percentiles are asked of what was merged; they are never averaged. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use probe::config::{Config, Population};
+use probe::histogram::{Encoded, Histogram, HistogramError, Tally};
+use probe::sample::{Connection, Series};
+use probe::store::Span;
+
+/// Samples, and what became of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Count {
+    /// Samples that were sent.
+    pub attempts: u64,
+    /// Those that failed.
+    pub failures: u64,
+    /// Slots that could not start.
+    pub missed: u64,
+    /// Samples that the prober started late.
+    pub late: u64,
+    /// Failures by outcome kind.
+    pub by_kind: BTreeMap<&'static str, u64>,
+    /// The end of the newest span, in ms since 1970.
+    pub last_ms: i64,
+}
+
+impl Count {
+    fn add(&mut self, span: &Span<'_>) {
+        self.attempts += span.attempts;
+        self.failures += span.by_kind.values().sum::<u64>();
+        self.missed += span.missed;
+        self.late += span.late;
+        self.last_ms = self.last_ms.max(span.end_ms);
+        for (kind, count) in &span.by_kind {
+            *self.by_kind.entry(kind).or_insert(0) += count;
+        }
+    }
+
+    /// The sum of two.
+    #[must_use]
+    pub fn plus(mut self, other: &Self) -> Self {
+        self.attempts += other.attempts;
+        self.failures += other.failures;
+        self.missed += other.missed;
+        self.late += other.late;
+        self.last_ms = self.last_ms.max(other.last_ms);
+        for (kind, count) in &other.by_kind {
+            *self.by_kind.entry(kind).or_insert(0) += count;
+        }
+        self
+    }
+}
+
+/// A sum of times that keeps its exactness, whatever the order of adding.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TimeSum {
+    /// Twice the sum of the middles of buckets, in microseconds.
+    twice_us: u128,
+    /// How many.
+    n: u64,
+}
+
+impl TimeSum {
+    fn add(&mut self, encoded: Encoded<'_>) -> Result<(), HistogramError> {
+        encoded.each(|low, high, n| {
+            self.twice_us += u128::from(low + high) * u128::from(n);
+            self.n += n;
+        })
+    }
+
+    /// The sum over `samples`, which may be more than had this phase, in ms.
+    #[must_use]
+    pub fn mean_ms(self, samples: u64) -> Option<f64> {
+        (self.n > 0).then(|| self.twice_us as f64 / 2_000.0 / samples.max(self.n) as f64)
+    }
+}
+
+/// The phases and `local`, in the order of time.
+pub const PARTS: [&str; 6] = ["resolve", "connect", "tls", "processing", "transfer", "local"];
+
+/// Phases of one kind of connection at one target.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PhaseSums {
+    /// Samples that succeeded.
+    pub samples: u64,
+    /// In the order of [`PARTS`].
+    pub parts: [TimeSum; 6],
+}
+
+/// A target as one population sees it over one kind of connection.
+pub type TargetKey = (Population, String, Connection);
+
+/// Everything of a period.
+#[derive(Debug, Clone, Default)]
+pub struct Totals {
+    populations: BTreeMap<String, Population>,
+    promised: BTreeSet<String>,
+    routed: BTreeMap<String, String>,
+    /// By vantage, then target.
+    pub counts: BTreeMap<(String, String), Count>,
+    /// Response of each target.
+    pub responses: BTreeMap<TargetKey, Tally>,
+    /// Phases of each target.
+    pub phases: BTreeMap<TargetKey, PhaseSums>,
+    /// Response where Route 53 sends each vantage.
+    pub routed_responses: BTreeMap<(Population, Connection), Tally>,
+    /// Response of each vantage at what an objective is about.
+    pub promised_responses: BTreeMap<(String, String, Connection), Tally>,
+    /// How many series there were.
+    pub series: BTreeSet<Series>,
+    /// Vantages in the store that the configuration does not name; they are left out.
+    pub unknown: BTreeSet<String>,
+}
+
+impl Totals {
+    /// Empty. `routed` says where Route 53 sends each vantage now.
+    #[must_use]
+    pub fn new(config: &Config, routed: BTreeMap<String, String>) -> Self {
+        let populations =
+            config.vantages.iter().map(|vantage| (vantage.id.clone(), vantage.population));
+        Self {
+            populations: populations.collect(),
+            promised: config.slos.iter().map(|slo| slo.target.clone()).collect(),
+            routed,
+            ..Self::default()
+        }
+    }
+
+    /// Adds one span.
+    pub fn add(&mut self, series: &Series, span: &Span<'_>) -> Result<(), HistogramError> {
+        let Some(population) = self.populations.get(&series.vantage).copied() else {
+            if !self.unknown.contains(&series.vantage) {
+                self.unknown.insert(series.vantage.clone());
+            }
+            return Ok(());
+        };
+        if !self.series.contains(series) {
+            self.series.insert(series.clone());
+        }
+        let cell = (series.vantage.clone(), series.target.clone());
+        self.counts.entry(cell).or_default().add(span);
+        let key = (population, series.target.clone(), series.connection);
+        self.phases.entry(key.clone()).or_default().add(span)?;
+        self.responses.entry(key).or_default().add(span.response)?;
+        if self.routed.get(&series.vantage) == Some(&series.target) {
+            let routed = self.routed_responses.entry((population, series.connection));
+            routed.or_default().add(span.response)?;
+        }
+        if self.promised.contains(&series.target) {
+            let key = (series.vantage.clone(), series.target.clone(), series.connection);
+            self.promised_responses.entry(key).or_default().add(span.response)?;
+        }
+        Ok(())
+    }
+
+    /// What one vantage counted, over all targets.
+    #[must_use]
+    pub fn of_vantage(&self, vantage: &str) -> Count {
+        let own = self.counts.iter().filter(|((id, _), _)| id == vantage);
+        own.fold(Count::default(), |sum, (_, count)| sum.plus(count))
+    }
+}
+
+impl PhaseSums {
+    fn add(&mut self, span: &Span<'_>) -> Result<(), HistogramError> {
+        self.samples += span.attempts.saturating_sub(span.by_kind.values().sum());
+        for (sum, encoded) in self.parts.iter_mut().zip(span.phases) {
+            sum.add(encoded)?;
+        }
+        Ok(())
+    }
+}
+
+/// The quantile of a mixture of histograms, each with a weight of its own whatever its count: the
+/// smallest value at which the weighted share of what is no larger reaches `quantile`, in us.
+/// `None` when no histogram with a positive weight counted anything.
+#[must_use]
+pub fn weighted_quantile_us(parts: &[(&Histogram, f64)], quantile: f64) -> Option<u64> {
+    let parts: Vec<_> = parts.iter().filter(|(h, w)| !h.is_empty() && *w > 0.0).collect();
+    let whole: f64 = parts.iter().map(|(_, weight)| weight).sum();
+    let mut buckets: Vec<(u64, f64)> = Vec::new();
+    for (histogram, weight) in &parts {
+        let each = weight / whole / histogram.len() as f64;
+        buckets.extend(histogram.buckets().map(|(_, high, n)| (high, each * n as f64)));
+    }
+    buckets.sort_by_key(|bucket| bucket.0);
+    let mut share = 0.0;
+    // Sums of shares miss their value by a hair.
+    let reached = buckets.iter().find(|(_, part)| {
+        share += part;
+        share >= quantile - 1e-9
+    });
+    reached.or(buckets.last()).map(|(us, _)| *us)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn histogram(values: &[u64]) -> Histogram {
+        let mut histogram = Histogram::new();
+        for value in values {
+            histogram.record(*value);
+        }
+        histogram
+    }
+
+    #[test]
+    fn weights_not_counts_decide() {
+        let (many, one) = (histogram(&[10; 99]), histogram(&[1_000]));
+        let mixed = [(&many, 0.2), (&one, 0.8)];
+        assert_eq!(weighted_quantile_us(&mixed, 0.2), Some(10));
+        assert_eq!(weighted_quantile_us(&mixed, 0.21), Some(1_000));
+        assert_eq!(weighted_quantile_us(&[(&many, 0.0)], 0.5), None);
+        assert_eq!(weighted_quantile_us(&[], 0.5), None);
+    }
+
+    proptest! {
+        #[test]
+        fn alone_it_is_the_histogram_s_own(values in prop::collection::vec(1_u64..100_000, 1..60),
+                                           percent in 1_u64..=100) {
+            let alone = histogram(&values);
+            let quantile = percent as f64 / 100.0;
+            prop_assert_eq!(weighted_quantile_us(&[(&alone, 0.7)], quantile),
+                            alone.quantile_us(quantile));
+        }
+    }
+}

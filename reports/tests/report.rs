@@ -1,0 +1,225 @@
+//! Whole reports: golden files, the same bytes again, hostile text, and little or no data.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper of a test fails as the test does")]
+
+mod support;
+
+use reports::document::{Document, TruthFacts};
+use reports::period::{Period, time_zone};
+use reports::{Asked, Report, collect};
+use serde_json::json;
+use support::{END_MS, HOSTILE, SLOS, Service, hours};
+
+fn render(document: Document, period: &Period) -> Report {
+    Report::render(document, period, false).unwrap()
+}
+
+#[tokio::test]
+async fn golden_files() {
+    let (document, period) = Service::new(SLOS).document("Europe/Berlin").await;
+    let report = render(document, &period);
+    insta::assert_snapshot!("markdown", report.markdown);
+    insta::assert_snapshot!("json", report.json);
+}
+
+#[tokio::test]
+async fn made_again_it_is_the_same() {
+    let once = Service::new(SLOS).document("Asia/Tokyo").await;
+    let again = Service::new(SLOS).document("Asia/Tokyo").await;
+    let (once, again) = (
+        Report::render(once.0, &once.1, true).unwrap(),
+        Report::render(again.0, &again.1, true).unwrap(),
+    );
+    assert!(once.png.len() >= 6, "{} charts", once.png.len());
+    for (one, other) in once.files().zip(again.files()) {
+        assert_eq!(one.0, other.0);
+        assert!(one.1 == other.1, "{} differs", one.0);
+    }
+}
+
+/// The page and the files of charts, by their digests: another machine must find the same.
+#[tokio::test]
+async fn the_bytes_are_those_of_any_machine() {
+    let (document, period) = Service::new(SLOS).document("Europe/Berlin").await;
+    let report = Report::render(document, &period, true).unwrap();
+    let mut lines = Vec::new();
+    for (name, bytes) in report.files() {
+        // FNV-1a: enough to see a change.
+        let digest = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        lines.push(format!("{name} {} {digest:016x}", bytes.len()));
+    }
+    insta::assert_snapshot!("digests", lines.join("\n"));
+}
+
+#[tokio::test]
+async fn the_answer_comes_first_with_figures_of_the_data() {
+    let (document, period) = Service::new(SLOS).document("UTC").await;
+    assert_eq!(document.answer.len(), 3);
+    let change = document.changes.as_ref().unwrap();
+    let slower: Vec<&str> = change.cells.iter().map(|cell| cell.endpoint.as_str()).collect();
+    assert_eq!(slower, ["ap-southeast-1"; 5], "every vantage sees the slow backend: {change:?}");
+    for cell in &change.cells {
+        let difference = cell.difference;
+        assert!(difference.low_ms <= 160.0 && 160.0 <= difference.high_ms, "{cell:?}");
+    }
+    let effect = &document.applies[0].moves[0];
+    assert_eq!((effect.blocks_before, effect.blocks_after), (18, 18), "{effect:?}");
+    assert!(effect.before_ms.unwrap() > effect.after_ms.unwrap() + 50.0, "{effect:?}");
+    let statuses: Vec<&str> = document.objectives.iter().map(|one| one.status).collect();
+    assert_eq!(statuses, ["met", "met", "breached", "breached"]);
+    let report = render(document, &period);
+    assert!(report.breached());
+    assert!(report.html.find("class=\"answer\"") < report.html.find("<h2>"));
+}
+
+/// Markup that was not ours, and characters that nobody sees.
+fn assert_harmless(report: &Report) {
+    for (name, text) in [("html", &report.html), ("markdown", &report.markdown)] {
+        let unseen = |c: char| {
+            c.is_control() && c != '\n'
+                || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        };
+        assert!(!text.contains(unseen), "{name} holds {:?}", text.chars().find(|c| unseen(*c)));
+        assert!(!text.contains("<script"), "{name}");
+    }
+    assert!(report.html.contains("&lt;script&gt;"), "the text is shown as text");
+    assert!(!report.html.contains("\"'`"), "quotes are escaped");
+    // Nothing of a document's own can become an attribute that is obeyed.
+    assert!(!report.html.contains("href=\"javascript"));
+    let handler = |rest: &str| {
+        let word = rest.trim_start_matches(char::is_alphabetic);
+        word.len() < rest.len() && word.starts_with('=')
+    };
+    assert!(!report.html.split(" on").skip(1).any(handler), "an attribute that runs code");
+    let parsed: serde_json::Value = serde_json::from_str(&report.json).unwrap();
+    assert!(parsed.to_string().contains("<script>"), "JSON holds it as it was");
+}
+
+/// Reports in which every text from outside is hostile: with routing, and without.
+async fn hostile() -> [Report; 2] {
+    let mut service = Service::new(SLOS);
+    let mut decision = service.decision().await;
+    decision.effect.weights = HOSTILE.into();
+    for line in &mut decision.advice.labels {
+        line.current = HOSTILE.into();
+        line.advised = format!("{HOSTILE}2");
+        line.catchment = vec![HOSTILE.into()];
+        for one in &mut line.considered {
+            one.challenger = HOSTILE.into();
+            one.at = Some(HOSTILE.into());
+        }
+    }
+    service.config.name = HOSTILE.into();
+    service.config.slos[0].target = HOSTILE.into();
+    for label in decision.routing.live.values_mut() {
+        *label = HOSTILE.into();
+    }
+    for vantage in service.config.vantages.iter_mut().take(1) {
+        vantage.id = HOSTILE.into();
+        let label = decision.routing.live.keys().next().unwrap().clone();
+        decision.routing.preferred.insert(HOSTILE.into(), label);
+    }
+    service.config.endpoints[0].id = HOSTILE.into();
+    let operations = service.operations(&json!({"unverified": HOSTILE}));
+    let mut facts = decision.facts();
+    facts.preferred = HOSTILE;
+    let (with, period) = service.collected("UTC", Ok(facts), &operations, None).await;
+    let (without, _) = service.collected("UTC", Err(HOSTILE), &operations, None).await;
+    [render(with, &period), render(without, &period)]
+}
+
+#[tokio::test]
+async fn nothing_from_outside_is_obeyed() {
+    for report in hostile().await {
+        assert_harmless(&report);
+    }
+}
+
+/// Pages that `tests/report_in_browser.py` opens.
+#[tokio::test]
+async fn pages_for_a_browser() {
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("report-pages");
+    std::fs::create_dir_all(&folder).unwrap();
+    let write = |name: &str, report: &Report| {
+        std::fs::write(folder.join(format!("{name}.html")), &report.html).unwrap();
+    };
+    let (document, period) = Service::new(SLOS).document("Europe/Berlin").await;
+    write("fortnight", &render(document, &period));
+    write("hostile", &hostile().await[0]);
+    let (document, period) = Service::empty().collected("UTC", Err("no zone"), &[], None).await;
+    write("empty", &render(document, &period));
+}
+
+#[tokio::test]
+async fn no_data_is_said_plainly() {
+    let service = Service::empty();
+    let (document, period) = service.collected("UTC", Err("no zone"), &[], None).await;
+    assert_eq!(document.notices[0], "Nothing was measured in this period.");
+    let report = render(document, &period);
+    insta::assert_snapshot!("empty", report.markdown);
+    assert!(!report.html.contains("NaN") && !report.markdown.contains("NaN"));
+}
+
+#[tokio::test]
+async fn thin_data_are_said_plainly() {
+    let service = Service::new("");
+    let period = Period::last(hours(9), END_MS, time_zone("UTC").unwrap()).unwrap();
+    let before = period.previous().unwrap();
+    let decision = service.decision().await;
+    let asked = Asked {
+        config: &service.config,
+        period: &period,
+        compared: Some(&before),
+        decided: Ok(decision.facts()),
+        operations: &[],
+        truth: None,
+    };
+    let source = advisor::source::StoreSource::new(service.store_path());
+    let document = collect(&service.store(), &source, &asked).await.unwrap();
+    assert!(
+        document
+            .notices
+            .iter()
+            .any(|notice| notice.starts_with("The data are thin: no cell has more than 2 blocks")),
+        "{:?}",
+        document.notices
+    );
+    assert_eq!(document.changes.as_ref().unwrap().compared, 0);
+    assert!(document.answer[2].starts_with("What changed since the period before cannot be told"));
+}
+
+#[tokio::test]
+async fn a_lab_tells_the_truth() {
+    let service = Service::new("");
+    let decision = service.decision().await;
+    let truth = TruthFacts {
+        clients: 400,
+        regret_before_ms: 30.94,
+        regret_after_ms: 0.31,
+        harmed_share: 0.0004,
+    };
+    let (document, period) = service.collected("UTC", Ok(decision.facts()), &[], Some(truth)).await;
+    assert_eq!(
+        document.answer[2],
+        "Over 400 clients that nothing measured from, the mean regret went from 30.9 ms to 0.3 ms, and \
+         0.04 % of the traffic got worse by more than 5 ms."
+    );
+    assert!(render(document, &period).html.contains("mean regret of clients"));
+}
+
+#[tokio::test]
+async fn the_page_loads_nothing_and_runs_nothing() {
+    let (document, period) = Service::new(SLOS).document("UTC").await;
+    let html = render(document, &period).html;
+    for word in ["<script", "<iframe", "<img", "@import", "url(", "src=", "http-equiv=\"refresh"] {
+        assert!(!html.contains(word), "{word}");
+    }
+    let links = html.match_indices("href=\"").map(|(at, _)| &html[at + 6..at + 12]);
+    for link in links {
+        assert!(link.starts_with('#') || link.starts_with("data:,"), "{link}");
+    }
+    assert!(html.matches("<svg ").count() >= 12, "each chart, wide and narrow");
+    assert!(html.contains("default-src 'none'"));
+}
