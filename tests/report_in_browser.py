@@ -11,6 +11,7 @@ import base64
 import json
 import os
 import pathlib
+import re
 import select
 import shutil
 import subprocess
@@ -166,9 +167,10 @@ def judge(name, page, width, seen, events):
 
 
 def luminance(colour):
-    parts = [float(part) for part in colour[colour.index("(") + 1:-1].split(",")[:3]] \
-        if colour.startswith("rgb") else [float(p) * 255 for p in colour.split()[1:4]]
-    return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), parts))
+    """Of `rgb(r, g, b)` or `color(srgb r g b)`, 0 to 255."""
+    parts = [float(part) for part in re.findall(r"[\d.]+", colour)[:3]]
+    scale = 1 if colour.startswith("rgb") else 255
+    return sum(weight * part * scale for weight, part in zip((0.2126, 0.7152, 0.0722), parts))
 
 
 def shoot(browser, name):
