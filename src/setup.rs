@@ -56,10 +56,8 @@ impl Setup {
     #[must_use]
     pub fn unused_sections(&self) -> Vec<&'static str> {
         let config = &self.config;
-        let sections = [
-            ("stateless", config.stateless),
-            ("[cloudwatch]", config.cloudwatch.is_some()),
-        ];
+        let sections =
+            [("stateless", config.stateless), ("[cloudwatch]", config.cloudwatch.is_some())];
         sections.into_iter().filter(|(_, is_there)| *is_there).map(|(name, _)| name).collect()
     }
 
