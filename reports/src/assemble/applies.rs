@@ -30,6 +30,8 @@ fn apply(material: &Material<'_>, operation: &Operation) -> ApplyFacts {
             Intent::Rollback(_) => "roll back",
             Intent::InstallShadow => "install shadow records",
             Intent::RemoveShadow => "remove shadow records",
+            Intent::Drain(_) => "drain a Region",
+            Intent::Restore(_) => "put a Region back",
             Intent::Route => "apply",
         },
         plan: operation.plan.id(),
@@ -44,7 +46,7 @@ fn ending(operation: &Operation) -> String {
         Some(Ending::Applied) => "in sync and verified".to_owned(),
         Some(Ending::Unverified(cause)) => format!("not verified: {cause}"),
         Some(Ending::Abandoned(cause)) => format!("abandoned: {cause}"),
-        _ => "not ended".to_owned(),
+        None => "not ended".to_owned(),
     }
 }
 
