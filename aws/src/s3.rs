@@ -62,12 +62,11 @@ impl S3 {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, S3Error> {
         let named = || address.bucket.clone();
-        let region = match &address.region {
-            Some(region) => region.clone(),
-            None => {
-                let found = default_provider().region().await;
-                found.ok_or_else(|| S3Error::Region(named()))?.to_string()
-            }
+        let region = if let Some(region) = &address.region {
+            region.clone()
+        } else {
+            let found = default_provider().region().await;
+            found.ok_or_else(|| S3Error::Region(named()))?.to_string()
         };
         let config = session(access, None).await;
         let credentials =
