@@ -43,7 +43,8 @@ impl TrafficView {
     }
 
     fn share(&self, weight: f64) -> f64 {
-        if self.total() > 0.0 { weight / self.total() } else { 0.0 }
+        // An empty sum is minus zero.
+        if self.total() > 0.0 { weight / self.total() + 0.0 } else { 0.0 }
     }
 
     fn is_near(&self, place: &Nearest) -> bool {
@@ -206,6 +207,5 @@ fn source_word(source: Source) -> &'static str {
 }
 
 fn percent(share: f64) -> String {
-    // An empty sum is minus zero.
-    format!("{:.1} %", share * 100.0 + 0.0)
+    format!("{:.1} %", share * 100.0)
 }
