@@ -36,7 +36,7 @@ pub struct Global {
     /// The configuration [default: ./nearside.toml, then the user's configuration folder]
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Where measurements are kept: sqlite:PATH
+    /// Where measurements are kept: sqlite:PATH, or cloudwatch:NAMESPACE
     #[arg(long, global = true, value_name = "STORE", default_value = "sqlite:./nearside.sqlite")]
     pub store: String,
     /// Print one JSON document on stdout, and nothing else there
@@ -82,6 +82,10 @@ pub enum AdvisorCommand {
     Watch(WatchArgs),
     /// Write a report that can be forwarded: HTML, Markdown and JSON
     Report(ReportArgs),
+    /// Tell what running this fleet costs a month
+    Cost(CostArgs),
+    /// Check what the advisor leans on: store, zone, records, endpoints; each with what to do
+    Doctor,
 }
 
 /// The probe's commands.
@@ -93,6 +97,8 @@ pub enum ProbeCommand {
     Run(RunArgs),
     /// Write what was measured to stdout in another tool's format
     Export(ExportArgs),
+    /// Run as a function of AWS Lambda: one round for each invocation, published through its log
+    Lambda,
 }
 
 /// `advisor demo`
@@ -121,6 +127,20 @@ pub struct LabArgs {
     /// Where the lab's files go
     #[arg(long, value_name = "DIR", default_value = "./nearside-lab")]
     pub dir: PathBuf,
+}
+
+/// `advisor cost`
+#[derive(Debug, Args)]
+pub struct CostArgs {
+    /// How often the matrix is read
+    #[arg(long, value_name = "DURATION", default_value = "4h", value_parser = duration)]
+    pub refresh: Duration,
+    /// DNS queries for the service a month that are not answered by an alias, in millions
+    #[arg(long, value_name = "MILLIONS", default_value_t = 0.0)]
+    pub queries: f64,
+    /// Seconds that one round of a probe takes as a function; 0 where probes are no functions
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
+    pub lambda_s: f64,
 }
 
 /// `probe run`, `advisor probe`

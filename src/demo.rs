@@ -105,6 +105,7 @@ impl<'a> Demo<'a> {
         let setup = Setup {
             config: setup::read_config(&facts.config, &std::collections::BTreeMap::new())?,
             store: folder.join("nearside.sqlite"),
+            fleet: None,
             access: aws::Access {
                 endpoint_url: Some(facts.route53.clone()),
                 apigateway_url: Some(facts.apigateway.clone()),

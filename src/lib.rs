@@ -4,6 +4,7 @@ pub mod cli;
 pub mod command;
 pub mod demo;
 pub mod failure;
+pub mod fleet;
 pub mod setup;
 pub mod show;
 pub mod terminal;
@@ -28,6 +29,9 @@ pub fn probe(arguments: &Probe) -> ExitCode {
         ProbeCommand::Once(args) => command::once::run(terminal, args).await,
         ProbeCommand::Run(args) => {
             command::run::run(&Setup::read(&arguments.global)?, terminal, args).await
+        }
+        ProbeCommand::Lambda => {
+            command::lambda::run(&Setup::read(&arguments.global)?, terminal).await
         }
         ProbeCommand::Export(args) => {
             command::export::run(&Setup::read(&arguments.global)?, terminal, args)
@@ -63,6 +67,8 @@ async fn advise(arguments: &Advisor, terminal: Terminal) -> Result<(), Failure> 
         AdvisorCommand::Plan(args) => command::plan::run(&setup()?, terminal, args).await,
         AdvisorCommand::Apply(args) => command::apply::apply(&setup()?, terminal, args).await,
         AdvisorCommand::Rollback(args) => command::apply::rollback(&setup()?, terminal, args).await,
+        AdvisorCommand::Doctor => command::doctor::run(&arguments.global, terminal).await,
+        AdvisorCommand::Cost(args) => command::cost::run(&setup()?, terminal, args),
         AdvisorCommand::History => command::apply::history(&setup()?, terminal),
         AdvisorCommand::Watch(args) => command::watch::run(&setup()?, terminal, args).await,
         AdvisorCommand::Report(args) => command::report::run(&setup()?, terminal, args).await,

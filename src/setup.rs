@@ -18,19 +18,25 @@ use probe::config::{Config, DEFAULTS, Flags};
 
 use crate::cli::Global;
 use crate::failure::{Exit, Failure};
+use crate::fleet::{Choice, Fleet, Source};
 
 /// How long another advisor's hold of the journal is waited for: longer than an apply usually takes.
 const JOURNAL_WAIT: Duration = Duration::from_mins(2);
 /// Between two tries.
 const JOURNAL_POLL: Duration = Duration::from_millis(200);
 
+/// Beside which path the journal stands when the store is CloudWatch.
+const JOURNAL_BESIDE: &str = "nearside.sqlite";
+
 /// What commands work with.
 #[derive(Debug, Clone)]
 pub struct Setup {
     /// The configuration.
     pub config: Config,
-    /// The embedded store.
+    /// The embedded store. The apply journal stands beside it, whichever store is used.
     pub store: PathBuf,
+    /// CloudWatch, where it is the store.
+    pub fleet: Option<Fleet>,
     /// How to reach Route 53.
     pub access: Access,
     /// The machine's clock.
@@ -44,21 +50,47 @@ impl Setup {
         let path = config_path(global, &environment)?;
         let config = read_config(&path, &environment)?;
         let (zone_role, api_role) = (config.aws.zone_role.clone(), config.aws.api_role.clone());
-        Ok(Self {
-            config,
-            store: store_path(&global.store)?,
-            access: Access { zone_role, api_role, ..Access::default() },
-            clock: Arc::new(SystemClock),
-        })
+        let access = Access { zone_role, api_role, ..Access::default() };
+        let clock = Arc::new(SystemClock);
+        let (store, fleet) = match Choice::parse(&global.store)? {
+            Choice::Sqlite(path) => (path, None),
+            Choice::CloudWatch(namespace) => {
+                let fleet = Fleet::new(&config, &namespace, &access, &clock)?;
+                (PathBuf::from(JOURNAL_BESIDE), Some(fleet))
+            }
+        };
+        Ok(Self { config, store, fleet, access, clock })
     }
 
     /// Sections that are read and checked, and that no command uses yet.
     #[must_use]
     pub fn unused_sections(&self) -> Vec<&'static str> {
         let config = &self.config;
-        let sections =
-            [("stateless", config.stateless), ("[cloudwatch]", config.cloudwatch.is_some())];
+        let sections = [
+            ("stateless", config.stateless),
+            ("[cloudwatch]", config.cloudwatch.is_some() && self.fleet.is_none()),
+        ];
         sections.into_iter().filter(|(_, is_there)| *is_there).map(|(name, _)| name).collect()
+    }
+
+    /// The store, as people call it.
+    #[must_use]
+    pub fn place(&self) -> String {
+        match (&self.fleet, &self.config.cloudwatch) {
+            (Some(_), Some(settings)) => {
+                format!("CloudWatch namespace {} in {}", settings.namespace, settings.region)
+            }
+            _ => self.store.display().to_string(),
+        }
+    }
+
+    /// Refuses CloudWatch where single windows or histograms are needed: it keeps none.
+    pub fn require_histograms(&self) -> Result<(), Failure> {
+        match self.fleet {
+            None => Ok(()),
+            Some(_) => Err(Failure::new(Exit::Usage, "CloudWatch keeps no histograms of windows")
+                .hint("name a store with --store sqlite:PATH")),
+        }
     }
 
     /// The apply journal: it stands beside the store, whichever is used.
@@ -90,8 +122,11 @@ impl Setup {
 
     /// The measurements.
     #[must_use]
-    pub fn source(&self) -> StoreSource {
-        StoreSource::new(&self.store)
+    pub fn source(&self) -> Source {
+        match &self.fleet {
+            Some(fleet) => Source::CloudWatch(Arc::clone(&fleet.source)),
+            None => Source::Sqlite(StoreSource::new(&self.store)),
+        }
     }
 
     /// The hosted zone.
@@ -163,16 +198,4 @@ fn config_path(
         )
         .hint("name one with --config, or try `advisor demo`, which needs none")
     })
-}
-
-fn store_path(store: &str) -> Result<PathBuf, Failure> {
-    match store.split_once(':') {
-        Some(("sqlite", path)) if !path.is_empty() => Ok(PathBuf::from(path)),
-        Some(("cloudwatch", _)) => {
-            Err(Failure::new(Exit::Usage, format!("--store {store}: CloudWatch is not built yet"))
-                .hint("use sqlite:PATH"))
-        }
-        _ => Err(Failure::new(Exit::Usage, format!("--store {store}: not a store"))
-            .hint("write sqlite:PATH")),
-    }
 }

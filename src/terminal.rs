@@ -122,7 +122,8 @@ fn without_colors(line: &str) -> String {
     parts.fold(first, |text, part| text + part.split_once('m').map_or(part, |(_, rest)| rest))
 }
 
-fn print(text: &str) -> Result<(), Failure> {
+/// Prints text on stdout as it is, for logs that another program reads.
+pub fn print(text: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
     match written {

@@ -181,6 +181,7 @@ fn setup_of(place: &Place, lab: &Lab) -> Setup {
     Setup {
         config: setup::read_config(&lab.config(), &std::collections::BTreeMap::new()).unwrap(),
         store: place.path("nearside.sqlite"),
+        fleet: None,
         access: aws::Access {
             endpoint_url: Some(lab.text("route53").to_owned()),
             apigateway_url: Some(lab.text("apigateway").to_owned()),

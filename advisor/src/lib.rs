@@ -9,6 +9,7 @@ pub mod advice;
 pub mod answers;
 pub mod apply;
 pub mod batch;
+pub mod bill;
 pub mod canary;
 mod digest;
 pub mod domains;

@@ -1,11 +1,12 @@
 //! The only crate that links an AWS SDK: Route 53 behind the advisor's [`advisor::zone::Zone`], API
 //! Gateway's custom domains behind its [`advisor::domains::Domains`], S3 behind the reports'
-//! [`reports::deliver::Deliver`].
+//! [`reports::deliver::Deliver`], and CloudWatch as the fleet's store.
 //!
 //! It translates and calls; it decides nothing. Where the API is, and who asks, comes from the AWS
 //! environment as for any AWS tool, so that the same binary works on AWS and on a local one.
 
 mod apigateway;
+mod cloudwatch;
 mod convert;
 mod error;
 mod protections;
@@ -15,6 +16,7 @@ mod signed;
 mod zone;
 
 pub use apigateway::ApiGateway;
+pub use cloudwatch::{CloudWatchCourier, CloudWatchSource, GridError};
 pub use s3::{S3, S3Error};
 pub use session::Access;
 pub use zone::Route53Zone;

@@ -12,7 +12,9 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
+use probe::publish::{Shape, batches};
 use probe::sample::{Connection, Series};
+use probe::spool::Disk;
 use probe::store::{Grid, Store};
 use probe::window::Window;
 
@@ -70,13 +72,52 @@ fn kill_after(lines: usize) {
     assert!(blocks[..blocks.len() - 1].iter().all(|block| block.valid.count() == 4));
 }
 
+/// Spools batches of two windows, and says after each that it is kept, until it is killed.
+fn spool_on(folder: &Path) {
+    let mut disk = Disk::open(folder, 1 << 30, 0).unwrap();
+    let mut out = std::io::stdout();
+    for index in 0..1_000_000 {
+        let pair = [window(index * 2_000), window(index * 2_000 + 1_000)];
+        for batch in batches(&pair, &Shape::default()) {
+            assert_eq!(disk.push(batch), 0);
+        }
+        writeln!(out, "{index}").unwrap();
+        out.flush().unwrap();
+    }
+}
+
+fn kill_spool_after(lines: usize) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .arg("spool")
+        .arg(folder.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
+    let last: u64 = said.by_ref().take(lines).last().unwrap().unwrap().parse().unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let disk = Disk::open(folder.path(), 1 << 30, 0).unwrap();
+    let numbers = disk.waiting();
+    let kept: u64 = numbers.iter().map(|number| disk.read(*number).unwrap().windows).sum();
+    assert!(kept >= 2 * (last + 1), "{last} was said to be kept, {kept} windows are there");
+    assert_eq!(kept, disk.windows());
+    println!("spool killed after {lines} batches: said {}, kept {kept} windows", 2 * (last + 1));
+}
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
-    if let [_, word, path] = arguments.as_slice()
-        && word == "write"
-    {
-        write_on(Path::new(path));
+    if let [_, word, path] = arguments.as_slice() {
+        match word.as_str() {
+            "write" => write_on(Path::new(path)),
+            "spool" => spool_on(Path::new(path)),
+            _ => return ExitCode::FAILURE,
+        }
         return ExitCode::SUCCESS;
+    }
+    for lines in [1, 3, 17, 80] {
+        kill_spool_after(lines);
     }
     for lines in [1, 2, 7, 50, 121] {
         kill_after(lines);

@@ -13,6 +13,7 @@ use crate::terminal::Terminal;
 
 /// Writes the windows since then as a histogram log.
 pub fn run(setup: &Setup, terminal: Terminal, args: &ExportArgs) -> Result<(), Failure> {
+    setup.require_histograms()?;
     let failure = |error: probe::store::StoreError| {
         let failure = Failure::new(Exit::Failed, &error);
         match error.hint() {

@@ -1,6 +1,6 @@
 //! `advisor matrix`: what was measured, vantage x endpoint.
 
-use probe::store::Store;
+use probe::store::{MergedRow, Store};
 
 use crate::command::run::store_failure;
 use crate::failure::Failure;
@@ -28,8 +28,12 @@ pub async fn read(setup: &Setup) -> Result<MatrixView, Failure> {
     let matrix = advisor::survey::read_matrix(&setup.source(), &setup.config, now_ms)
         .await
         .map_err(SurveyError::Source)?;
-    let store = Store::open_existing(&setup.store).map_err(|error| store_failure(&error))?;
-    let merged =
-        store.merged(now_ms - span_ms(setup), now_ms).map_err(|error| store_failure(&error))?;
+    // CloudWatch keeps no histograms that could be merged.
+    let merged = if setup.fleet.is_some() { Vec::new() } else { merged(setup, now_ms)? };
     Ok(MatrixView::new(&setup.config, &matrix, &merged, now_ms))
+}
+
+fn merged(setup: &Setup, now_ms: i64) -> Result<Vec<MergedRow>, Failure> {
+    let store = Store::open_existing(&setup.store).map_err(|error| store_failure(&error))?;
+    store.merged(now_ms - span_ms(setup), now_ms).map_err(|error| store_failure(&error))
 }

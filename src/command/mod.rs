@@ -1,10 +1,13 @@
 //! One module a command: wire, call, print. Deciding lives in the crates.
 
 pub mod apply;
+pub mod cost;
+pub mod doctor;
 pub mod drain;
 pub mod explain;
 pub mod export;
 pub mod lab;
+pub mod lambda;
 pub mod matrix;
 pub mod once;
 pub mod plan;

@@ -76,6 +76,7 @@ pub async fn make(
     wanted: &Wanted,
     decided: Result<&Decision, &str>,
 ) -> Result<Report, Failure> {
+    setup.require_histograms()?;
     let store = Store::open_existing(&setup.store).map_err(|error| store_failure(&error))?;
     let operations = setup.operations()?;
     let asked = Asked {

@@ -1,17 +1,19 @@
 //! `probe run` and `advisor probe`: measure what the configuration names, until stopped.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use probe::agent::{self, Options, Summary};
 use probe::clock::Clock;
 use probe::config::Config;
 use probe::metrics::Metrics;
+use probe::spool::Counts;
 use probe::store::{Grid, Store};
 
 use crate::cli::RunArgs;
 use crate::command::lab::shutdown_signal;
 use crate::failure::{Exit, Failure};
+use crate::fleet::Fleet;
 use crate::setup::Setup;
 use crate::show;
 use crate::terminal::Terminal;
@@ -25,8 +27,11 @@ pub async fn run(setup: &Setup, terminal: Terminal, args: &RunArgs) -> Result<()
             std::future::pending::<()>().await;
         }
     };
-    let summary = measure(setup, options, stop).await?;
-    conclude(terminal, &summary)
+    let (summary, counts) = match &setup.fleet {
+        Some(fleet) => publish(setup, fleet, options, stop).await?,
+        None => (measure(setup, options, stop).await?, None),
+    };
+    conclude(terminal, &summary, counts)
 }
 
 /// What the command line asks the agent for; says what will be measured.
@@ -41,7 +46,7 @@ pub async fn options(
         setup.config.endpoints.len(),
         setup.config.targets.len(),
         vantages.join(", "),
-        setup.store.display()
+        setup.place()
     ));
     let metrics = match args.listen {
         Some(at) => Some(listen(terminal, at).await?),
@@ -51,8 +56,13 @@ pub async fn options(
 }
 
 /// Prints what a run came to; windows that were lost are a failure.
-pub fn conclude(terminal: Terminal, summary: &Summary) -> Result<(), Failure> {
-    terminal.result(&show::summary_text(summary), &show::summary_json(summary))?;
+pub fn conclude(
+    terminal: Terminal,
+    summary: &Summary,
+    counts: Option<Counts>,
+) -> Result<(), Failure> {
+    let text = show::summary_text(summary) + &show::counts_text(counts);
+    terminal.result(&text, &show::summary_json(summary, counts))?;
     match &summary.write_error {
         Some(cause) if summary.windows_lost > 0 => Err(Failure::new(
             Exit::Failed,
@@ -87,6 +97,23 @@ pub async fn measure(
     agent::run(&setup.config, store, options, clock, stop)
         .await
         .map_err(|error| Failure::new(Exit::Usage, error))
+}
+
+/// Runs the agent over CloudWatch; what became of the windows.
+async fn publish(
+    setup: &Setup,
+    fleet: &Fleet,
+    options: Options,
+    stop: impl Future<Output = ()> + Send,
+) -> Result<(Summary, Option<Counts>), Failure> {
+    let clock = Arc::clone(&setup.clock) as Arc<dyn Clock>;
+    let sink = fleet.sink(&setup.config, Arc::clone(&clock)).await?;
+    let counts = sink.counts();
+    let summary = agent::run(&setup.config, sink, options, clock, stop)
+        .await
+        .map_err(|error| Failure::new(Exit::Usage, error))?;
+    let counts = *counts.lock().unwrap_or_else(PoisonError::into_inner);
+    Ok((summary, Some(counts)))
 }
 
 /// A store that cannot be used.

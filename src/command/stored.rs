@@ -30,6 +30,7 @@ pub struct Stored {
 
 /// Reads the span of the evidence.
 pub fn stored(setup: &Setup) -> Result<Stored, Failure> {
+    setup.require_histograms()?;
     let config = &setup.config;
     let (since_ms, now_ms) = (setup.now_ms() - span_ms(setup), setup.now_ms());
     let store = Store::open_existing(&setup.store).map_err(|error| store_failure(&error))?;

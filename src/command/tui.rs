@@ -37,6 +37,7 @@ const FRAME_PATIENCE: Duration = Duration::from_secs(10);
 
 /// `advisor tui`
 pub async fn run(setup: &Setup, terminal: Terminal, args: &TuiArgs) -> Result<(), Failure> {
+    setup.require_histograms()?;
     if let Some(size) = args.frame {
         return frame(setup, terminal, args, size).await;
     }
@@ -46,6 +47,7 @@ pub async fn run(setup: &Setup, terminal: Terminal, args: &TuiArgs) -> Result<()
 
 /// `advisor probe --tui`: the agent and its dashboard in one process. Quitting stops both.
 pub async fn probe(setup: &Setup, terminal: Terminal, args: &RunArgs) -> Result<(), Failure> {
+    setup.require_histograms()?;
     require_terminal()?;
     let (tell, told) = mpsc::channel(EVENTS_MAX);
     let options = run_command::options(setup, terminal, args).await?;
@@ -65,7 +67,7 @@ pub async fn probe(setup: &Setup, terminal: Terminal, args: &RunArgs) -> Result<
     };
     let (summary, watched) = tokio::join!(measuring, watching);
     watched?;
-    run_command::conclude(terminal, &summary?)
+    run_command::conclude(terminal, &summary?, None)
 }
 
 fn require_terminal() -> Result<(), Failure> {

@@ -15,6 +15,7 @@ use advisor::journal::{Ending, Operation};
 use advisor::plan::{Intent, Plan};
 use lab::Facts;
 use probe::agent::Summary;
+use probe::spool::Counts;
 use serde_json::{Value, json};
 
 /// Text of several lines with everything in it escaped that a terminal would obey.
@@ -230,8 +231,8 @@ pub fn summary_text(summary: &Summary) -> String {
 
 /// The same for scripts.
 #[must_use]
-pub fn summary_json(summary: &Summary) -> Value {
-    json!({
+pub fn summary_json(summary: &Summary, counts: Option<Counts>) -> Value {
+    let mut document = json!({
         "samples": summary.samples,
         "failures": summary.failures,
         "missed": summary.missed,
@@ -242,7 +243,33 @@ pub fn summary_json(summary: &Summary) -> Value {
         "below_light": summary.below_light,
         "lateness_p50_us": summary.lateness.quantile_us(0.5),
         "lateness_p99_us": summary.lateness.quantile_us(0.99),
-    })
+    });
+    if let Some(counts) = counts {
+        document["cloudwatch"] = json!({
+            "sent": counts.sent,
+            "spooled": counts.spooled,
+            "dropped": counts.dropped,
+            "refused": counts.refused,
+            "duplicated": counts.duplicated,
+            "over_budget": counts.over_budget,
+        });
+    }
+    document
+}
+
+/// What became of the windows on their way to CloudWatch, if that is where they went.
+#[must_use]
+pub fn counts_text(counts: Option<Counts>) -> String {
+    let Some(counts) = counts else { return String::new() };
+    let Counts { sent, spooled, dropped, refused, duplicated, over_budget } = counts;
+    let mut text = format!(
+        "CloudWatch: {sent} windows sent, {spooled} spooled, {dropped} dropped, {refused} refused, \
+         {duplicated} perhaps duplicated\n"
+    );
+    if over_budget > 0 {
+        let _ = writeln!(text, "{over_budget} datums left out: over cloudwatch.max_metrics");
+    }
+    text
 }
 
 /// A running lab, for people.
@@ -250,7 +277,7 @@ pub fn summary_json(summary: &Summary) -> Value {
 pub fn lab_text(facts: &Facts) -> String {
     format!(
         "the lab is running; stop it with ctrl-c\n\
-         \n  Route 53     {}\n  API Gateway  {}\n  DNS          {} (UDP and TCP)\n  WAN          {} (SOCKS5)\n\
+         \n  Route 53     {}\n  API Gateway  {}\n  CloudWatch   {}\n  DNS          {} (UDP and TCP)\n  WAN          {} (SOCKS5)\n\
          \n  zone         {} ({})\n  service      {}\n  CA           {}\n  config       {}\n\
          \ntry, in another terminal:\n\
          \n  export AWS_ENDPOINT_URL_ROUTE_53={} AWS_ACCESS_KEY_ID=lab AWS_SECRET_ACCESS_KEY=lab\n\
@@ -258,6 +285,7 @@ pub fn lab_text(facts: &Facts) -> String {
          \x20 advisor probe --config {} --for 45s\n",
         facts.route53,
         facts.apigateway,
+        facts.cloudwatch,
         facts.dns,
         facts.socks5,
         facts.zone,

@@ -84,6 +84,7 @@ impl Stage {
         let setup = Setup {
             config: read_config(&lab.facts().config, &BTreeMap::new()).unwrap(),
             store: dir.path().join("nearside.sqlite"),
+            fleet: None,
             access: Access {
                 endpoint_url: Some(lab.facts().route53.clone()),
                 apigateway_url: Some(lab.facts().apigateway.clone()),

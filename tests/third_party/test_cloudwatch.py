@@ -1,12 +1,14 @@
 """boto3 against the lab's CloudWatch: data, statistics, limits, alarms, and health checks on metrics."""
 
 import datetime
+import json
+import re
 import time
 import uuid
 
 import pytest
 from botocore.exceptions import ClientError
-from lab import until
+from lab import program, run, until
 from test_endpoints import address, curl
 
 MINUTE = datetime.timedelta(minutes=1)
@@ -248,3 +250,46 @@ def test_a_health_check_follows_the_data_and_not_the_alarm(route53, cloudwatch, 
     }
     calm.delete_alarms(AlarmNames=[f"{name}-{kind}" for kind in ("over", "under", "none")])
     assert calm.describe_alarms(AlarmNamePrefix=name)["MetricAlarms"] == []
+
+
+def test_boto3_reads_what_a_probe_wrote(lab, client, tmp_path):
+    text = open(lab.facts["config"], encoding="utf-8").read()
+    text = re.sub(r"^(window|block|volatility_history) = .*\n", "", text, flags=re.M)
+    spool = tmp_path / "spool"
+    text += "\n[cloudwatch]\nnamespace = 'Nearside'\nregion = 'eu-west-1'\n"
+    text += f"spool = '{spool}'\nmax_metrics = 10000\n"
+    config = tmp_path / "nearside.toml"
+    config.write_text(text, encoding="utf-8")
+    begun = start_of_minute(1)
+    code, out, err = run(
+        [program("probe"), "run", "--vantage", "us-east-1", "--for", "4s", "--json",
+         "--store", "cloudwatch:Nearside", "--config", str(config)],
+        AWS_ENDPOINT_URL_CLOUDWATCH=lab.facts["cloudwatch"],
+    )
+    assert code == 0, err
+    summary = json.loads(out)
+    assert summary["cloudwatch"]["spooled"] == 0 and summary["cloudwatch"]["sent"] >= 8
+    reader = client("cloudwatch", region="eu-west-1")
+    metrics = reader.list_metrics(Namespace="Nearside")["Metrics"]
+    response = [one for one in metrics if one["MetricName"].startswith("Response")]
+    assert len(response) == 8, "four endpoints, cold and warm"
+
+    def sums(metric, statistic):
+        found = reader.get_metric_data(
+            MetricDataQueries=[{
+                "Id": "q", "MetricStat": {"Metric": metric, "Period": 60, "Stat": statistic},
+            }],
+            StartTime=begun, EndTime=begun + 5 * MINUTE,
+        )
+        return found["MetricDataResults"][0]["Values"]
+
+    counted = sum(sum(sums(metric, "SampleCount")) for metric in response)
+    assert counted == summary["samples"]
+    failures = [one for one in metrics if one["MetricName"] == "Failures"]
+    whole = [one for one in failures if all(d["Name"] != "kind" for d in one["Dimensions"])]
+    assert sum(sum(sums(metric, "Sum")) for metric in whole) == summary["failures"] > 0
+    # One endpoint answers every request with 503: its values lie above the timeout of 3 s.
+    for metric in response:
+        target = next(d["Value"] for d in metric["Dimensions"] if d["Name"] == "target")
+        slow = min(sums(metric, "p1")) > 3000
+        assert slow == (target == "ap-southeast-1"), metric

@@ -5,6 +5,7 @@
 
 mod folder;
 mod plan;
+mod round;
 mod slot;
 mod writer;
 
@@ -29,6 +30,8 @@ use folder::Folder;
 use plan::Lane;
 use slot::Samples;
 use writer::Writer;
+
+pub use round::{Round, round};
 
 /// A slot that the prober itself starts later than this is counted as late.
 pub const LATE_MAX: Duration = Duration::from_millis(10);
@@ -157,6 +160,12 @@ pub struct Summary {
     pub below_light: u64,
     /// How long after its due instant each slot was started, in microseconds.
     pub lateness: Histogram,
+}
+
+/// Every series of a configuration, from all its vantages, and how long a slot of it may take.
+pub fn series(config: &Config) -> Result<Vec<(Series, Duration)>, AgentError> {
+    let lanes = plan::lanes(config, &Options::default())?;
+    Ok(lanes.into_iter().map(|lane| (lane.series, lane.timeout)).collect())
 }
 
 /// Measures until `options.until` has passed or `shutdown` is done, then closes the open windows

@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::sample::{Connection, HttpVersion};
+use crate::sample::{Connection, HttpVersion, Phase};
 use crate::url::{HostPort, HttpUrl, IpPrefix, Proxy};
 
 pub use duration::{format_duration, parse_duration};
@@ -447,4 +447,10 @@ pub struct CloudWatchSettings {
     pub region: String,
     /// The most metrics that may be made, each of which costs money.
     pub max_metrics: u32,
+    /// The phases that are published beside the response, each a metric of its own.
+    pub phases: Vec<Phase>,
+    /// The folder in which windows wait while CloudWatch cannot be reached.
+    pub spool: PathBuf,
+    /// How large that folder may grow, in MiB.
+    pub spool_mib: u32,
 }

@@ -174,6 +174,9 @@ pub(super) struct RawCloudWatch {
     pub namespace: String,
     pub region: String,
     pub max_metrics: Option<i64>,
+    pub phases: Option<Vec<String>>,
+    pub spool: Option<String>,
+    pub spool_mib: Option<i64>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -13,7 +13,7 @@ use super::{
     AwsSettings, CloudWatchSettings, ConfigError, DnsSettings, EvidenceSettings, Freeze,
     GuardSettings, ProbeSettings, TrafficSettings,
 };
-use crate::sample::Connection;
+use crate::sample::{Connection, Phase};
 
 type Checked<T> = Result<T, ConfigError>;
 
@@ -219,9 +219,27 @@ pub(super) fn validate_cloudwatch(raw: RawCloudWatch) -> Checked<CloudWatchSetti
         return Err(invalid_text("cloudwatch.namespace", &namespace, bound));
     }
     let most = raw.max_metrics.or(Some(1_000));
+    let spool = raw.spool.unwrap_or_else(|| "nearside-spool".to_owned());
     Ok(CloudWatchSettings {
         region: region("cloudwatch.region", &raw.region)?,
         max_metrics: count("cloudwatch.max_metrics", most, 1, 1_000_000)?,
+        phases: validate_phases(&raw.phases.unwrap_or_default())?,
+        spool: validate_path("cloudwatch.spool", &spool)?,
+        spool_mib: count("cloudwatch.spool_mib", raw.spool_mib.or(Some(256)), 1, 1_000_000)?,
         namespace,
     })
+}
+
+fn validate_phases(names: &[String]) -> Checked<Vec<Phase>> {
+    let key = "cloudwatch.phases";
+    let phase = |name: &String| {
+        let found = Phase::ALL.into_iter().find(|phase| phase.as_str() == name);
+        let bound = "must be one of resolve, connect, tls, processing, transfer";
+        found.ok_or_else(|| invalid_text(key, name, bound))
+    };
+    let phases: Vec<Phase> = names.iter().map(phase).collect::<Checked<_>>()?;
+    match phases.iter().enumerate().find(|(at, phase)| phases[..*at].contains(phase)) {
+        Some((_, twice)) => Err(invalid_text(key, twice.as_str(), "must be named once")),
+        None => Ok(phases),
+    }
 }
