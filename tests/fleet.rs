@@ -96,8 +96,9 @@ fn publish(lab: &Lab) {
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let access = Access {
-        endpoint_url: Some(lab.text("cloudwatch").to_owned()),
+        cloudwatch_url: Some(lab.text("cloudwatch").to_owned()),
         credentials: Some(("lab".to_owned(), "lab".to_owned())),
+        ..Access::default()
     };
     let courier = runtime.block_on(CloudWatchCourier::open(&access, "eu-west-1", "Nearside"));
     let folder = tempfile::tempdir().unwrap();

@@ -43,7 +43,7 @@ fn windows(series: u64, samples: u64, minute_ms: i64) -> Vec<Window> {
         let series = Series {
             vantage: format!("v{}", at / 70),
             target: format!("e{}", at % 70 / 2),
-            connection: if at % 2 == 0 { Connection::Cold } else { Connection::Warm },
+            connection: if at.is_multiple_of(2) { Connection::Cold } else { Connection::Warm },
             path: String::new(),
         };
         let mut window = Window::new(series, minute_ms, 60_000);
@@ -73,8 +73,9 @@ fn main() {
     let (series, samples, minutes) = (number(1, 1_000), number(2, 6), number(3, 20));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let access = Access {
-        endpoint_url: Some(url.clone()),
+        cloudwatch_url: Some(url.clone()),
         credentials: Some(("lab".to_owned(), "lab".to_owned())),
+        ..Access::default()
     };
     let courier = runtime.block_on(CloudWatchCourier::open(&access, "eu-west-1", "Bench"));
     let requests = Arc::new(AtomicU64::new(0));

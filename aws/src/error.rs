@@ -15,7 +15,7 @@ const BUSY: [&str; 5] = [
 ];
 
 /// Codes about who is asking.
-const DENIED: [&str; 10] = [
+pub(crate) const DENIED: [&str; 12] = [
     "AccessDenied",
     "AccessDeniedException",
     "ExpiredToken",
@@ -23,6 +23,8 @@ const DENIED: [&str; 10] = [
     "InvalidClientTokenId",
     "InvalidSignatureException",
     "MissingAuthenticationToken",
+    "MissingAuthenticationTokenException",
+    "OptInRequired",
     "RequestExpired",
     "SignatureDoesNotMatch",
     "UnrecognizedClientException",

@@ -27,6 +27,8 @@ pub struct Access {
     pub endpoint_url: Option<String>,
     /// Another address of API Gateway, as `AWS_ENDPOINT_URL_API_GATEWAY` would give it.
     pub apigateway_url: Option<String>,
+    /// Another address of CloudWatch, as `AWS_ENDPOINT_URL_CLOUDWATCH` would give it.
+    pub cloudwatch_url: Option<String>,
     /// Another address of the token service, as `AWS_ENDPOINT_URL_STS` would give it.
     pub sts_url: Option<String>,
     /// Fixed credentials (key id, secret), for servers that take any.
@@ -43,6 +45,7 @@ impl std::fmt::Debug for Access {
         f.debug_struct("Access")
             .field("endpoint_url", &self.endpoint_url.as_deref().map(without_user))
             .field("apigateway_url", &self.apigateway_url.as_deref().map(without_user))
+            .field("cloudwatch_url", &self.cloudwatch_url.as_deref().map(without_user))
             .field("sts_url", &self.sts_url.as_deref().map(without_user))
             .field("zone_role", &self.zone_role)
             .field("api_role", &self.api_role)

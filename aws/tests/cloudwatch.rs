@@ -40,8 +40,9 @@ impl Stage {
 
     fn access(&self) -> Access {
         Access {
-            endpoint_url: Some(self.lab.facts().cloudwatch.clone()),
+            cloudwatch_url: Some(self.lab.facts().cloudwatch.clone()),
             credentials: Some(("lab".to_owned(), "lab".to_owned())),
+            ..Access::default()
         }
     }
 
@@ -240,7 +241,7 @@ async fn outages_on_the_wire_lose_and_repeat_nothing() {
 async fn a_service_that_is_not_there_leaves_windows_in_the_spool() {
     let stage = Stage::start().await;
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let away = Access { endpoint_url: Some(format!("http://{nobody}")), ..stage.access() };
+    let away = Access { cloudwatch_url: Some(format!("http://{nobody}")), ..stage.access() };
     let minute_ms = SystemClock.wall_ms() - SystemClock.wall_ms().rem_euclid(60_000) - 600_000;
     let (spool, counts) = stage.spool(&away).await;
     let one = window((0, 0), Connection::Cold, minute_ms, 30_000, 6);

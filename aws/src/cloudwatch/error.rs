@@ -6,27 +6,11 @@ use aws_sdk_cloudwatch::config::http::HttpResponse;
 use aws_sdk_cloudwatch::error::{ProvideErrorMetadata, SdkError};
 use probe::spool::Delivery;
 
-use crate::error::causes;
+use crate::error::{DENIED, causes};
 
 /// Codes with which CloudWatch asks to come again later. Nothing of the call was taken.
 const BUSY: [&str; 4] =
     ["Throttling", "ThrottlingException", "RequestLimitExceeded", "RequestThrottled"];
-
-/// Codes about who is asking; the operator may put it right.
-const DENIED: [&str; 12] = [
-    "AccessDenied",
-    "AccessDeniedException",
-    "ExpiredToken",
-    "ExpiredTokenException",
-    "InvalidClientTokenId",
-    "InvalidSignatureException",
-    "MissingAuthenticationToken",
-    "MissingAuthenticationTokenException",
-    "OptInRequired",
-    "RequestExpired",
-    "SignatureDoesNotMatch",
-    "UnrecognizedClientException",
-];
 
 /// Errors before a byte of the request was sent.
 const UNSENT: [ErrorKind; 5] = [
