@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use advisor::advice::{AdviceRule, Routing, advise};
+use advisor::advice::{AdviceRule, Eyeballs, Routing, advise};
 use advisor::evidence::EvidenceRule;
 use advisor::matrix::{CellBlock, CostRule, Matrix};
 use advisor::name::Label;
@@ -91,6 +91,7 @@ fn routing(world: &World) -> Routing {
         witnesses: labels.iter().filter(witness).map(|l| ((*l).into(), (*l).into())).collect(),
         cloud: vantages.clone(),
         cooling: BTreeMap::new(),
+        eyeballs: Eyeballs::default(),
     }
 }
 
@@ -106,8 +107,11 @@ fn plan(seed: u64) -> Result {
     let world = World::generate(&Scenario::random(seed).unwrap(), seed).unwrap();
     let advice = advise(&measure(&world, seed), &routing(&world), &rule());
     let own: BTreeMap<&str, &str> = world.initial_labels().into_iter().map(|l| (l, l)).collect();
-    let after: BTreeMap<&str, &str> =
-        advice.labels.iter().map(|line| (line.label.as_str(), line.advised.as_str())).collect();
+    let after: BTreeMap<&str, &str> = advice
+        .labels
+        .iter()
+        .filter_map(|l| Some((l.label.as_str(), l.advised.as_deref()?)))
+        .collect();
     let (before, after) = (world.routed(&own).unwrap(), world.routed(&after).unwrap());
     let gain = |endpoint: &lab::world::Endpoint| -> Option<f64> {
         let witness = world.vantages().iter().find(|v| v.id == endpoint.region)?;

@@ -1,18 +1,16 @@
-//! From evidence to advice: the endpoint each installed label should point at, and why.
+//! From evidence to advice: which labels should be installed, where each should point, and why.
 //!
-//! Rule 1, the witness rule: cloud evidence only repoints installed labels and never adds one. A
-//! vantage is not its catchment, so the witness of an endpoint (the vantage in its own Region) must
-//! gain so much that, by the triangle inequality, every client of that endpoint gains; and no
-//! vantage of the label's catchment may lose. Pure: no IO, no clock.
+//! The words of advice, and which rule gives it: `eyeball` where measured clients suffice, else
+//! `witness` by cloud evidence. The two populations are never merged. Pure: no IO, no clock.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::evidence::{Comparison, EvidenceRule, compare, paired_costs_ms, success_gate};
+use crate::evidence::{Comparison, EvidenceRule};
 use crate::matrix::Matrix;
 use crate::name::Label;
-use crate::statistics::holm_rejects;
+use crate::{eyeball, witness};
 
-/// The figures of rule 1 beside the block test's own.
+/// The figures of both rules beside the block test's own.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AdviceRule {
     /// The block test.
@@ -25,7 +23,7 @@ pub struct AdviceRule {
 }
 
 /// Where things are, apart from what was measured.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Routing {
     /// The endpoint that each installed label points at now.
     pub live: BTreeMap<Label, String>,
@@ -37,6 +35,30 @@ pub struct Routing {
     pub cloud: BTreeSet<String>,
     /// Labels that changed too recently, with the time from which they may change again.
     pub cooling: BTreeMap<Label, i64>,
+    /// What is known of clients. Rule 2 looks at nothing else.
+    pub eyeballs: Eyeballs,
+}
+
+/// Measured clients, and the traffic that nothing measured stands for.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Eyeballs {
+    /// Vantages in networks of users.
+    pub rows: BTreeMap<String, EyeballRow>,
+    /// The traffic of each installed label's catchment that no row stands for, in the same unit as
+    /// the rows' weights.
+    pub unmeasured: BTreeMap<Label, f64>,
+    /// Installed labels that stay: those of the endpoints' own Regions.
+    pub own_labels: BTreeSet<Label>,
+}
+
+/// One measured client.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EyeballRow {
+    /// Its traffic.
+    pub weight: f64,
+    /// Every label that may be installed, the one that Route 53 prefers most first. Labels that
+    /// are missing are never added.
+    pub order: Vec<Label>,
 }
 
 impl Routing {
@@ -46,7 +68,7 @@ impl Routing {
         self.preferred.iter().filter(of_label).map(|(vantage, _)| vantage.as_str())
     }
 
-    fn without(&self, vantage: &str) -> Self {
+    pub(crate) fn without(&self, vantage: &str) -> Self {
         let mut rest = self.clone();
         rest.cloud.remove(vantage);
         rest.preferred.remove(vantage);
@@ -70,6 +92,8 @@ pub enum Verdict {
     Harms(f64),
     /// A vantage of the catchment has no cost at one of the two.
     UnknownCost,
+    /// It may have the label, and the advised endpoints cost the measured clients less.
+    Outweighed,
 }
 
 /// One challenger, judged for one label.
@@ -79,7 +103,7 @@ pub struct Considered {
     pub challenger: String,
     /// The verdict.
     pub verdict: Verdict,
-    /// What the witness measured.
+    /// What the witness measured, or the client of the label's own that gains most.
     pub comparison: Comparison,
     /// The vantage that decided a verdict about the catchment.
     pub at: Option<String>,
@@ -90,12 +114,16 @@ pub struct Considered {
 /// Why a label gets what it gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
-    /// The witness gains, and nobody of the catchment loses.
+    /// The witness gains, and nobody of the catchment loses; or measured clients gain.
     Repoint,
+    /// Measured clients gain by a label of their own.
+    Add,
+    /// No client loses when the label goes, and others serve them better.
+    Remove,
     /// A challenger gains at the witness, and something else stands against it.
     Keep,
     /// The endpoint has no witness, or its witness does not gain so surely that its clients must:
-    /// cloud evidence does not support a move.
+    /// cloud evidence does not support a move. Or too little of the catchment's traffic is measured.
     Unsupported,
     /// Too few blocks for any verdict.
     InsufficientData,
@@ -111,6 +139,8 @@ impl Reason {
     pub fn code(self) -> &'static str {
         match self {
             Self::Repoint => "repoint",
+            Self::Add => "add",
+            Self::Remove => "remove",
             Self::Keep => "keep",
             Self::Unsupported => "unsupported",
             Self::InsufficientData => "insufficient-data",
@@ -125,10 +155,10 @@ impl Reason {
 pub struct LabelAdvice {
     /// The label.
     pub label: Label,
-    /// Where it points now.
-    pub current: String,
-    /// Where it should point.
-    pub advised: String,
+    /// Where it points now; `None` where it is not installed.
+    pub current: Option<String>,
+    /// Where it should point; `None` where it should go.
+    pub advised: Option<String>,
     /// Why.
     pub reason: Reason,
     /// The vantages it stands for.
@@ -157,15 +187,47 @@ pub struct HeldOut {
 }
 
 impl HeldOut {
+    /// From the costs of those left out: weight, today's cost, and the advised one.
+    pub(crate) fn of(costs: &[(f64, f64, f64)]) -> Self {
+        let weight: f64 = costs.iter().map(|(weight, _, _)| weight).sum();
+        let mean = |pick: fn(&(f64, f64, f64)) -> f64| {
+            let sum: f64 = costs.iter().map(|cost| cost.0 * pick(cost)).sum();
+            if weight > 0.0 { sum / weight } else { 0.0 }
+        };
+        Self { tested: costs.len(), today_ms: mean(|c| c.1), advised_ms: mean(|c| c.2) }
+    }
+
     /// Whether those left out would not be better off. Without anybody to leave out nobody objects.
-    fn objects(self) -> bool {
+    pub(crate) fn objects(self) -> bool {
         self.tested > 0 && self.advised_ms >= self.today_ms
     }
 }
 
-/// Advice for every installed label, in order of label.
+/// Whose measurements advice rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Basis {
+    /// Vantages in data centres: rule 1.
+    Cloud,
+    /// Vantages in networks of users: rule 2.
+    Eyeball,
+}
+
+impl Basis {
+    /// The word in output.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Cloud => "cloud",
+            Self::Eyeball => "eyeball",
+        }
+    }
+}
+
+/// Advice for every label that is installed or should be, in order of label.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Advice {
+    /// Whose measurements it rests on.
+    pub basis: Basis,
     /// One line a label.
     pub labels: Vec<LabelAdvice>,
     /// The check by leaving one out; `None` where no label would move.
@@ -176,7 +238,23 @@ impl Advice {
     /// The endpoint of each label once the advice is followed.
     #[must_use]
     pub fn endpoints(&self) -> BTreeMap<Label, String> {
-        self.labels.iter().map(|line| (line.label.clone(), line.advised.clone())).collect()
+        let installed =
+            self.labels.iter().filter_map(|line| Some((line.label.clone(), line.advised.clone()?)));
+        installed.collect()
+    }
+
+    /// Whether other labels are installed afterwards than before.
+    #[must_use]
+    pub fn changes_the_set(&self) -> bool {
+        self.labels.iter().any(|line| line.current.is_some() != line.advised.is_some())
+    }
+
+    /// Takes back every move: those left out would not be better off.
+    pub(crate) fn withdraw(&mut self) {
+        for line in self.labels.iter_mut().filter(|line| line.moves()) {
+            line.advised.clone_from(&line.current);
+            line.reason = Reason::NotConfirmed;
+        }
     }
 
     /// The labels that move.
@@ -185,187 +263,24 @@ impl Advice {
     }
 }
 
-/// Applies rule 1, then repeats it without each vantage and withdraws what that does not confirm.
+/// Advice by measured clients where they suffice for any, else by cloud evidence.
+///
+/// Never by both at once: what one rule changes, the other judges anew once that is in place.
 #[must_use]
 pub fn advise(matrix: &Matrix, routing: &Routing, rule: &AdviceRule) -> Advice {
-    let recent = matrix.newest(EvidenceRule::slots(rule.evidence.blocks));
-    let mut labels = decide(matrix, &recent, routing, rule);
-    let held_out =
-        labels.iter().any(LabelAdvice::moves).then(|| hold_out(matrix, &recent, routing, rule));
-    if held_out.is_some_and(HeldOut::objects) {
-        for line in labels.iter_mut().filter(|line| line.moves()) {
-            line.advised.clone_from(&line.current);
-            line.reason = Reason::NotConfirmed;
+    let by_clients = eyeball::advise(matrix, routing, rule);
+    if by_clients.moves().next().is_some() || routing.cloud.is_empty() {
+        return by_clients;
+    }
+    let mut by_cloud = witness::advise(matrix, routing, rule);
+    // Why clients do not move a label says more than that no witness was asked.
+    for line in by_cloud.labels.iter_mut().filter(|line| line.considered.is_empty()) {
+        let told = by_clients.labels.iter().find(|other| other.label == line.label);
+        if let Some(told) = told.filter(|told| !told.considered.is_empty()) {
+            line.clone_from(told);
         }
     }
-    Advice { labels, held_out }
-}
-
-fn decide(
-    matrix: &Matrix,
-    recent: &Matrix,
-    routing: &Routing,
-    rule: &AdviceRule,
-) -> Vec<LabelAdvice> {
-    let tests = witness_tests(matrix, routing, rule);
-    routing
-        .live
-        .iter()
-        .map(|(label, current)| {
-            let considered: Vec<Considered> = tests
-                .iter()
-                .filter(|test| test.current == *current)
-                .map(|test| consider(recent, routing, label, test, rule))
-                .collect();
-            conclude(routing, label, current, considered)
-        })
-        .collect()
-}
-
-/// One (endpoint, challenger) pair, tested at the endpoint's witness.
-struct WitnessTest {
-    current: String,
-    challenger: String,
-    witness: String,
-    comparison: Comparison,
-    gains: bool,
-}
-
-/// Tests every pair at its witness, with Holm's correction over all of them.
-fn witness_tests(matrix: &Matrix, routing: &Routing, rule: &AdviceRule) -> Vec<WitnessTest> {
-    let mut tests = Vec::new();
-    for (current, witness) in &routing.witnesses {
-        for challenger in matrix.endpoints.iter().filter(|endpoint| *endpoint != current) {
-            let pair = (current.as_str(), challenger.as_str());
-            tests.push(WitnessTest {
-                current: current.clone(),
-                challenger: challenger.clone(),
-                witness: witness.clone(),
-                comparison: compare(matrix, witness, pair, rule.triangle_ms, &rule.evidence),
-                gains: false,
-            });
-        }
-    }
-    let p_values: Vec<f64> = tests.iter().map(|test| test.comparison.p).collect();
-    let gains = holm_rejects(&p_values, rule.evidence.alpha);
-    for (test, gains) in tests.iter_mut().zip(gains) {
-        test.gains = gains;
-    }
-    tests
-}
-
-fn consider(
-    recent: &Matrix,
-    routing: &Routing,
-    label: &Label,
-    test: &WitnessTest,
-    rule: &AdviceRule,
-) -> Considered {
-    let (verdict, at) = judge(recent, routing, label, test, rule);
-    let in_cloud = |vantage: &&str| routing.cloud.contains(*vantage);
-    let mut vantages: BTreeSet<&str> = routing.catchment(label).filter(in_cloud).collect();
-    vantages.insert(&test.witness);
-    let pair = (test.current.as_str(), test.challenger.as_str());
-    let cost_ms = |vantage: &&str| paired_costs_ms(recent, vantage, pair, &rule.evidence);
-    let costs: Option<Vec<f64>> =
-        vantages.iter().map(|vantage| cost_ms(vantage).map(|(_, there)| there)).collect();
-    let mean_cost_ms = costs.map(|costs| costs.iter().sum::<f64>() / costs.len() as f64);
-    let (challenger, comparison) = (test.challenger.clone(), test.comparison.clone());
-    Considered { challenger, verdict, comparison, at, mean_cost_ms }
-}
-
-fn judge(
-    recent: &Matrix,
-    routing: &Routing,
-    label: &Label,
-    test: &WitnessTest,
-    rule: &AdviceRule,
-) -> (Verdict, Option<String>) {
-    if !test.comparison.is_sufficient() {
-        return (Verdict::InsufficientData, None);
-    }
-    if !test.gains {
-        return (Verdict::NoGain, None);
-    }
-    let failures = |endpoint: &str| recent.failures(endpoint, |v| routing.cloud.contains(v));
-    let gate = success_gate(failures(&test.challenger), failures(&test.current), &rule.evidence);
-    if let Err(bound) = gate {
-        return (Verdict::FailsMore(bound), None);
-    }
-    for vantage in routing.catchment(label) {
-        let pair = (test.current.as_str(), test.challenger.as_str());
-        let Some((here, there)) = paired_costs_ms(recent, vantage, pair, &rule.evidence) else {
-            return (Verdict::UnknownCost, Some(vantage.to_owned()));
-        };
-        if there - here > rule.harm_ms {
-            return (Verdict::Harms(there - here), Some(vantage.to_owned()));
-        }
-    }
-    (Verdict::Admissible, None)
-}
-
-fn conclude(
-    routing: &Routing,
-    label: &Label,
-    current: &str,
-    considered: Vec<Considered>,
-) -> LabelAdvice {
-    let best = considered
-        .iter()
-        .filter(|challenger| challenger.verdict == Verdict::Admissible)
-        .filter_map(|challenger| challenger.mean_cost_ms.map(|cost| (cost, &challenger.challenger)))
-        .min_by(|a, b| a.0.total_cmp(&b.0).then_with(|| a.1.cmp(b.1)))
-        .map(|(_, challenger)| challenger.clone());
-    let all_insufficient = !considered.is_empty()
-        && considered.iter().all(|challenger| challenger.verdict == Verdict::InsufficientData);
-    let none_gains = considered.iter().all(|challenger| {
-        matches!(challenger.verdict, Verdict::NoGain | Verdict::InsufficientData)
-    });
-    let reason = match &best {
-        _ if !routing.witnesses.contains_key(current) => Reason::Unsupported,
-        _ if all_insufficient => Reason::InsufficientData,
-        Some(_) if routing.cooling.contains_key(label) => Reason::CoolingDown,
-        Some(_) => Reason::Repoint,
-        None if none_gains => Reason::Unsupported,
-        None => Reason::Keep,
-    };
-    let advised = match (reason, best) {
-        (Reason::Repoint, Some(best)) => best,
-        _ => current.to_owned(),
-    };
-    LabelAdvice {
-        label: label.clone(),
-        current: current.to_owned(),
-        advised,
-        reason,
-        catchment: routing.catchment(label).map(str::to_owned).collect(),
-        considered,
-    }
-}
-
-/// Repeats the rule without each vantage in turn and looks at what the left-out one would get.
-///
-/// Vantages whose answer stays the same either way say nothing and are not counted; nor are those
-/// without a cost.
-fn hold_out(matrix: &Matrix, recent: &Matrix, routing: &Routing, rule: &AdviceRule) -> HeldOut {
-    let mut costs = Vec::new();
-    for (vantage, label) in &routing.preferred {
-        if !routing.cloud.contains(vantage) {
-            continue;
-        }
-        let decided = decide(matrix, recent, &routing.without(vantage), rule);
-        let Some(line) = decided.iter().find(|line| line.label == *label && line.moves()) else {
-            continue;
-        };
-        let cost_ms = |endpoint: &str| recent.median_cost_ms(vantage, endpoint);
-        if let (Some(today), Some(advised)) = (cost_ms(&line.current), cost_ms(&line.advised)) {
-            costs.push((today, advised));
-        }
-    }
-    let mean = |pick: fn(&(f64, f64)) -> f64| {
-        costs.iter().map(pick).sum::<f64>() / costs.len().max(1) as f64
-    };
-    HeldOut { tested: costs.len(), today_ms: mean(|c| c.0), advised_ms: mean(|c| c.1) }
+    by_cloud
 }
 
 #[cfg(test)]

@@ -3,9 +3,11 @@
 //! Pure. Blocks are the unit of evidence; a pair is judged only at block ends, over its newest
 //! valid blocks, by a sign test against a threshold. Nothing here knows of labels or records.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::matrix::{Cell, Matrix};
 use crate::statistics::{
-    Z_95, median, median_interval, newcombe_upper, robust_deviation, sign_test_p,
+    Z_95, holm_rejects, median, median_interval, newcombe_upper, robust_deviation, sign_test_p,
 };
 
 /// Blocks of history before a pair's volatility is judged: 14 days of 4 h blocks.
@@ -192,6 +194,74 @@ fn volatility(all: &[(i64, f64)], since_ms: i64, least_gain_ms: f64) -> Volatili
             }
         }
         _ => Volatility::NotJudged,
+    }
+}
+
+/// One challenger of the endpoint that serves a vantage now, tested together with others.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tested {
+    /// Where it was measured.
+    pub vantage: String,
+    /// The endpoint it would replace.
+    pub current: String,
+    /// The challenger.
+    pub challenger: String,
+    /// What the blocks say.
+    pub comparison: Comparison,
+    /// Whether the gain is shown, with the family's correction.
+    pub gains: bool,
+    /// The success gate: the bound of its excess of failures, an error where it is too high.
+    pub gate: Result<f64, f64>,
+}
+
+impl Tested {
+    /// Whether the challenger is shown to be faster, and to fail no more often.
+    #[must_use]
+    pub fn passes(&self) -> bool {
+        self.gains && self.gate.is_ok()
+    }
+}
+
+/// Tests a family of comparisons, each a vantage, its endpoint and a challenger, with Holm's
+/// correction over all of them.
+///
+/// Failures are pooled over `population`, the vantages that the family speaks for, and over the
+/// blocks that a verdict looks at.
+#[must_use]
+pub fn test_family<'a>(
+    matrix: &Matrix,
+    family: impl IntoIterator<Item = (&'a str, &'a str, &'a str)>,
+    population: &BTreeSet<String>,
+    margin_ms: f64,
+    rule: &EvidenceRule,
+) -> Vec<Tested> {
+    let recent = matrix.newest(EvidenceRule::slots(rule.blocks));
+    let failures: BTreeMap<&str, (u64, u64)> = matrix
+        .endpoints
+        .iter()
+        .map(|id| (id.as_str(), recent.failures(id, |vantage| population.contains(vantage))))
+        .collect();
+    let failures = |endpoint: &str| failures.get(endpoint).copied().unwrap_or_default();
+    let mut tested: Vec<Tested> = family
+        .into_iter()
+        .map(|(vantage, current, challenger)| Tested {
+            vantage: vantage.to_owned(),
+            current: current.to_owned(),
+            challenger: challenger.to_owned(),
+            comparison: compare(matrix, vantage, (current, challenger), margin_ms, rule),
+            gains: false,
+            gate: success_gate(failures(challenger), failures(current), rule),
+        })
+        .collect();
+    correct(&mut tested, rule.alpha);
+    tested
+}
+
+/// Says which of a family are shown to gain, with Holm's correction over exactly these.
+pub fn correct(family: &mut [Tested], alpha: f64) {
+    let p_values: Vec<f64> = family.iter().map(|tested| tested.comparison.p).collect();
+    for (tested, gains) in family.iter_mut().zip(holm_rejects(&p_values, alpha)) {
+        tested.gains = gains;
     }
 }
 

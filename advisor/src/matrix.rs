@@ -92,8 +92,19 @@ pub struct Matrix {
     pub vantages: Vec<String>,
     /// Ids, sorted.
     pub endpoints: Vec<String>,
-    cells: BTreeMap<(String, String), Cell>,
-    counts: BTreeMap<(String, String), BTreeMap<i64, Counts>>,
+    /// The end of the newest block that has a cost, milliseconds since the epoch.
+    end_ms: Option<i64>,
+    rows: Rows,
+}
+
+/// Cells by vantage, then endpoint.
+type Rows = BTreeMap<String, BTreeMap<String, Measured>>;
+
+/// What is known of one cell.
+#[derive(Debug, Clone, PartialEq, Default)]
+struct Measured {
+    cell: Cell,
+    counts: BTreeMap<i64, Counts>,
 }
 
 /// How often a cell was tried in one block, whether or not a cost came of it.
@@ -110,73 +121,80 @@ impl Matrix {
     /// its failures count.
     #[must_use]
     pub fn build(rows: &[CellBlock], rule: CostRule) -> Self {
-        let mut parts: BTreeMap<(&str, &str, i64), Vec<&CellBlock>> = BTreeMap::new();
+        let mut cells: BTreeMap<&str, BTreeMap<&str, Vec<&CellBlock>>> = BTreeMap::new();
         for row in rows {
-            parts.entry((&row.vantage, &row.endpoint, row.start_ms)).or_default().push(row);
+            cells.entry(&row.vantage).or_default().entry(&row.endpoint).or_default().push(row);
         }
-        let mut matrix = Self {
+        let mut measured = Rows::new();
+        for (vantage, row) in cells {
+            let cell = |(endpoint, mut blocks): (&str, Vec<&CellBlock>)| {
+                blocks.sort_by_key(|block| block.start_ms);
+                (endpoint.to_owned(), Measured::of(&blocks, rule.cold_share))
+            };
+            measured.insert(vantage.to_owned(), row.into_iter().map(cell).collect());
+        }
+        let endpoints: BTreeSet<&String> = measured.values().flat_map(BTreeMap::keys).collect();
+        Self {
             block_ms: rule.block_ms,
-            vantages: Vec::new(),
-            endpoints: Vec::new(),
-            cells: BTreeMap::new(),
-            counts: BTreeMap::new(),
-        };
-        for ((vantage, endpoint, start_ms), rows) in parts {
-            let key = (vantage.to_owned(), endpoint.to_owned());
-            matrix.counts.entry(key.clone()).or_default().insert(start_ms, counts(&rows));
-            let cell = matrix.cells.entry(key).or_default();
-            cell.extend(cost_block(&rows, rule.cold_share).map(|block| (start_ms, block)));
+            vantages: measured.keys().cloned().collect(),
+            endpoints: endpoints.into_iter().cloned().collect(),
+            end_ms: end_ms(&measured, rule.block_ms),
+            rows: measured,
         }
-        let vantages: BTreeSet<&String> = matrix.cells.keys().map(|(vantage, _)| vantage).collect();
-        let endpoints: BTreeSet<&String> = matrix.cells.keys().map(|(_, id)| id).collect();
-        (matrix.vantages, matrix.endpoints) =
-            (vantages.into_iter().cloned().collect(), endpoints.into_iter().cloned().collect());
-        matrix
     }
 
     /// The matrix with exactly these endpoints, measured or not.
     #[must_use]
     pub fn with_endpoints<'a>(mut self, endpoints: impl IntoIterator<Item = &'a str>) -> Self {
         let endpoints: BTreeSet<&str> = endpoints.into_iter().collect();
-        self.cells.retain(|(_, endpoint), _| endpoints.contains(endpoint.as_str()));
-        self.counts.retain(|(_, endpoint), _| endpoints.contains(endpoint.as_str()));
+        for row in self.rows.values_mut() {
+            row.retain(|endpoint, _| endpoints.contains(endpoint.as_str()));
+        }
         self.endpoints = endpoints.into_iter().map(str::to_owned).collect();
+        self.end_ms = end_ms(&self.rows, self.block_ms);
         self
+    }
+
+    fn measured(&self, vantage: &str, endpoint: &str) -> Option<&Measured> {
+        self.rows.get(vantage)?.get(endpoint)
     }
 
     /// One cell, if anything was measured there.
     #[must_use]
     pub fn cell(&self, vantage: &str, endpoint: &str) -> Option<&Cell> {
-        self.cells.get(&(vantage.to_owned(), endpoint.to_owned()))
+        self.measured(vantage, endpoint).map(|measured| &measured.cell)
     }
 
     /// All cells in order of vantage, then endpoint.
     pub fn cells(&self) -> impl Iterator<Item = (&str, &str, &Cell)> {
-        self.cells
-            .iter()
-            .map(|((vantage, endpoint), cell)| (vantage.as_str(), endpoint.as_str(), cell))
+        self.rows.iter().flat_map(|(vantage, row)| {
+            row.iter().map(|(endpoint, of)| (vantage.as_str(), endpoint.as_str(), &of.cell))
+        })
     }
 
     /// The end of the newest block, milliseconds since the epoch.
     #[must_use]
     pub fn end_ms(&self) -> Option<i64> {
-        let newest = self.cells.values().filter_map(|cell| cell.keys().next_back()).max()?;
-        Some(newest + self.block_ms)
+        self.end_ms
     }
 
     /// The matrix of the `slots` newest block intervals.
     #[must_use]
     pub fn newest(&self, slots: u32) -> Self {
-        let Some(end_ms) = self.end_ms() else { return self.clone() };
+        let Some(end_ms) = self.end_ms else { return self.clone() };
         let start_ms = end_ms - i64::from(slots) * self.block_ms;
-        let mut recent = self.clone();
-        for cell in recent.cells.values_mut() {
-            *cell = cell.split_off(&start_ms);
+        let recent = |(endpoint, of): (&String, &Measured)| (endpoint.clone(), of.since(start_ms));
+        Self {
+            block_ms: self.block_ms,
+            vantages: self.vantages.clone(),
+            endpoints: self.endpoints.clone(),
+            end_ms: self.end_ms,
+            rows: self
+                .rows
+                .iter()
+                .map(|(vantage, row)| (vantage.clone(), row.iter().map(recent).collect()))
+                .collect(),
         }
-        for counts in recent.counts.values_mut() {
-            *counts = counts.split_off(&start_ms);
-        }
-        recent
     }
 
     /// The median over a cell's blocks of their cost.
@@ -190,17 +208,41 @@ impl Matrix {
     /// How often one cell was tried.
     #[must_use]
     pub fn counts(&self, vantage: &str, endpoint: &str) -> Counts {
-        let blocks = self.counts.get(&(vantage.to_owned(), endpoint.to_owned()));
-        blocks.into_iter().flat_map(BTreeMap::values).fold(Counts::default(), Counts::plus)
+        self.measured(vantage, endpoint).map(Measured::tried).unwrap_or_default()
     }
 
     /// Failures and attempts at one endpoint, over the vantages that `counts` says yes to.
     #[must_use]
     pub fn failures(&self, endpoint: &str, counts: impl Fn(&str) -> bool) -> (u64, u64) {
-        let vantages = self.counts.keys().filter(|(v, of)| of == endpoint && counts(v));
-        let sum = vantages
-            .fold(Counts::default(), |sum, (vantage, _)| sum.plus(&self.counts(vantage, endpoint)));
+        let rows = self.rows.iter().filter(|(vantage, _)| counts(vantage));
+        let sum = rows
+            .filter_map(|(_, row)| row.get(endpoint))
+            .fold(Counts::default(), |sum, measured| sum.plus(&measured.tried()));
         (sum.failures, sum.attempts)
+    }
+}
+
+impl Measured {
+    /// From the rows of one cell, in order of time.
+    fn of(rows: &[&CellBlock], cold_share: f64) -> Self {
+        let mut measured = Self::default();
+        for block in rows.chunk_by(|a, b| a.start_ms == b.start_ms) {
+            let start_ms = block[0].start_ms;
+            measured.counts.insert(start_ms, counts(block));
+            measured.cell.extend(cost_block(block, cold_share).map(|cost| (start_ms, cost)));
+        }
+        measured
+    }
+
+    fn since(&self, start_ms: i64) -> Self {
+        Self {
+            cell: self.cell.range(start_ms..).map(|(at, block)| (*at, block.clone())).collect(),
+            counts: self.counts.range(start_ms..).map(|(at, counts)| (*at, *counts)).collect(),
+        }
+    }
+
+    fn tried(&self) -> Counts {
+        self.counts.values().fold(Counts::default(), Counts::plus)
     }
 }
 
@@ -208,6 +250,12 @@ impl Counts {
     fn plus(self, other: &Self) -> Self {
         Self { attempts: self.attempts + other.attempts, failures: self.failures + other.failures }
     }
+}
+
+fn end_ms(rows: &Rows, block_ms: i64) -> Option<i64> {
+    let cells = rows.values().flat_map(BTreeMap::values);
+    let newest = cells.filter_map(|of| of.cell.keys().next_back()).max()?;
+    Some(newest + block_ms)
 }
 
 fn counts(rows: &[&CellBlock]) -> Counts {
@@ -218,10 +266,17 @@ fn counts(rows: &[&CellBlock]) -> Counts {
 
 fn cost_block(rows: &[&CellBlock], cold_share: f64) -> Option<CostBlock> {
     // Several paths of one endpoint cannot be merged without their histograms: the one that most
-    // samples took speaks for the endpoint. API Gateway's Regional endpoints have one.
+    // samples took speaks for the endpoint, of equals the slowest. API Gateway's Regional endpoints
+    // have one.
     let of = |connection| {
         let series = rows.iter().filter(|row| row.connection == connection);
-        series.max_by_key(|row| row.attempts).copied()
+        let weight = |row: &CellBlock| (row.attempts, row.value_ms);
+        series
+            .max_by(|a, b| {
+                let ((a, a_ms), (b, b_ms)) = (weight(a), weight(b));
+                a.cmp(&b).then(a_ms.total_cmp(&b_ms))
+            })
+            .copied()
     };
     let shares = [(Connection::Cold, cold_share), (Connection::Warm, 1.0 - cold_share)];
     let mut parts = Vec::with_capacity(2);

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use probe::config::Config;
 
-use crate::advice::{Advice, LabelAdvice, Routing, advise};
+use crate::advice::{Advice, Eyeballs, LabelAdvice, Routing, advise};
 use crate::answers::Answers;
 use crate::apply::HEALTH_CHECK_PREFIX;
 use crate::evidence::EvidenceRule;
@@ -154,6 +154,7 @@ impl Survey {
             witnesses: settings::witnesses(config),
             cloud: settings::cloud_vantages(config),
             cooling: cooling(operations, settings::millis(config.evidence.cooldown), now_ms),
+            eyeballs: Eyeballs::default(),
         };
         Ok(Self { view, live, matrix, routing, preference, traffic, clients })
     }
@@ -169,11 +170,13 @@ impl Survey {
     pub fn plan(&self, config: &Config, advice: &Advice, now_ms: i64) -> Plan {
         let moves: Vec<Move> = advice
             .moves()
-            .map(|line| Move {
-                label: line.label.to_string(),
-                from: line.current.clone(),
-                to: line.advised.clone(),
-                reason: line.reason.code().to_owned(),
+            .filter_map(|line| {
+                Some(Move {
+                    label: line.label.to_string(),
+                    from: line.current.clone()?,
+                    to: line.advised.clone()?,
+                    reason: line.reason.code().to_owned(),
+                })
             })
             .collect();
         let mut plan = self.plan_of(config, moves, Intent::Route, now_ms);
@@ -261,7 +264,8 @@ fn read_traffic(config: &Config) -> Result<Shares, SurveyError> {
 /// The end of the evidence of the move whose evidence is the oldest.
 fn evidence_until_ms(advice: &Advice) -> Option<i64> {
     let chosen = |line: &LabelAdvice| {
-        let chosen = line.considered.iter().find(|one| one.challenger == line.advised)?;
+        let chosen =
+            line.considered.iter().find(|one| Some(&one.challenger) == line.advised.as_ref())?;
         chosen.comparison.until_ms
     };
     advice.moves().map(chosen).min().flatten()

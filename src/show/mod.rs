@@ -75,6 +75,12 @@ pub fn verified_json(outcome: &Outcome) -> Value {
     })
 }
 
+/// Where a label points, for people.
+#[must_use]
+pub fn endpoint_text(endpoint: Option<&str>) -> &str {
+    endpoint.unwrap_or("not installed")
+}
+
 /// A plan, for people.
 #[must_use]
 pub fn plan_text(plan: &Plan) -> String {

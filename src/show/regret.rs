@@ -9,6 +9,7 @@ use advisor::survey::Survey;
 use probe::config::Config;
 use serde_json::{Value, json};
 
+use super::endpoint_text;
 use super::table::{Table, ms};
 
 /// Regret of each vantage, and the advice for each label.
@@ -109,7 +110,11 @@ impl RegretView {
                 "advised_ms": held_out.advised_ms,
             })
         });
-        json!({ "labels": labels.collect::<Vec<_>>(), "held_out": held_out })
+        json!({
+            "basis": self.advice.basis.as_str(),
+            "labels": labels.collect::<Vec<_>>(),
+            "held_out": held_out,
+        })
     }
 }
 
@@ -144,12 +149,11 @@ fn interval(comparison: &Comparison) -> String {
 
 /// What decided: the winner's evidence, or the nearest challenger's obstacle.
 fn considered_text(line: &LabelAdvice) -> String {
-    if let Some(chosen) =
-        line.considered.iter().find(|c| line.moves() && c.challenger == line.advised)
-    {
+    if let Some(chosen) = chosen(line) {
         let comparison = &chosen.comparison;
         return format!(
-            "its witness gains {} ms, {} of {} blocks over {:.1} ms",
+            "{} gains {} ms, {} of {} blocks over {:.1} ms",
+            chosen.at.as_deref().unwrap_or("its witness"),
             ms(comparison.gain_ms),
             comparison.wins,
             comparison.found,
@@ -162,6 +166,12 @@ fn considered_text(line: &LabelAdvice) -> String {
     nearest.map_or_else(String::new, |considered| {
         format!("; {}: {}", considered.challenger, verdict_text(considered))
     })
+}
+
+/// The challenger that a label moves to.
+fn chosen(line: &LabelAdvice) -> Option<&Considered> {
+    let advised = line.advised.as_ref().filter(|_| line.moves())?;
+    line.considered.iter().find(|considered| considered.challenger == *advised)
 }
 
 fn verdict_text(considered: &Considered) -> String {
@@ -184,6 +194,7 @@ fn verdict_text(considered: &Considered) -> String {
         }
         Verdict::Harms(loss_ms) => format!("{at} would lose {loss_ms:.1} ms"),
         Verdict::UnknownCost => format!("its cost at {at} is unknown"),
+        Verdict::Outweighed => "other endpoints cost the measured clients less".into(),
     }
 }
 
@@ -195,6 +206,7 @@ fn verdict_code(verdict: Verdict) -> &'static str {
         Verdict::FailsMore(_) => "fails-more",
         Verdict::Harms(_) => "harms",
         Verdict::UnknownCost => "unknown-cost",
+        Verdict::Outweighed => "outweighed",
     }
 }
 

@@ -5,8 +5,9 @@ use probe::store::WindowSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::evidence::Volatility;
+use crate::evidence::{Volatility, compare};
 use crate::matrix::{CellBlock, CostRule};
+use crate::statistics::holm_rejects;
 
 const BLOCK_MS: i64 = 1_000;
 const SLOW: &str = "us-east-1";
@@ -76,6 +77,7 @@ impl World {
                 witnesses: [own(SLOW), own(FAST)].into(),
                 cloud: [SLOW, FAST, FAR].map(str::to_owned).into(),
                 cooling: BTreeMap::new(),
+                eyeballs: Eyeballs::default(),
             },
             rule: AdviceRule {
                 evidence: EvidenceRule {
@@ -120,7 +122,7 @@ impl World {
         let advice = self.advise();
         let line = advice.labels.iter().find(|line| line.label.as_str() == SLOW).unwrap();
         let considered = line.considered.iter().find(|c| c.challenger == FAST);
-        (line.reason, line.advised.clone(), considered.map(|c| c.verdict))
+        (line.reason, line.advised.clone().unwrap(), considered.map(|c| c.verdict))
     }
 
     /// A third endpoint, for which nobody stands as witness.
@@ -176,6 +178,30 @@ fn fewer_blocks_than_needed_are_insufficient_data() {
     };
     repoints(&without(24, 3..9));
     keeps(&without(25, 3..10), Reason::InsufficientData, Some(Verdict::InsufficientData));
+}
+
+#[test]
+fn clocks_that_disagree_cost_evidence_and_never_mix_blocks() {
+    // A clock that is late by so many blocks: what it recorded last looks as old.
+    for (late, moves) in [(0, true), (6, true), (7, false), (100, false)] {
+        let world = World::with(24, |world| {
+            for row in world.rows.iter_mut().filter(|row| row.vantage == SLOW) {
+                row.start_ms -= late * BLOCK_MS;
+            }
+        });
+        if moves {
+            repoints(&world);
+        } else {
+            keeps(&world, Reason::InsufficientData, Some(Verdict::InsufficientData));
+        }
+    }
+    // One that is early makes the others look old.
+    let early = World::with(24, |world| {
+        for row in world.rows.iter_mut().filter(|row| row.vantage == FAST) {
+            row.start_ms += 7 * BLOCK_MS;
+        }
+    });
+    keeps(&early, Reason::InsufficientData, Some(Verdict::InsufficientData));
 }
 
 #[test]

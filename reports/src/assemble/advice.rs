@@ -91,13 +91,18 @@ fn line(row: &RegretRow, challenger: &str, comparison: &Comparison) -> RegretFac
     }
 }
 
+/// Where a label points.
+fn endpoint(of: Option<&String>) -> String {
+    of.cloned().unwrap_or_else(|| "not installed".to_owned())
+}
+
 /// One line a label.
 pub(super) fn advice(material: &Material<'_>) -> Vec<AdviceFacts> {
     let Ok(decided) = material.decided else { return Vec::new() };
     let lines = decided.advice.labels.iter().map(|line| AdviceFacts {
         label: line.label.to_string(),
-        current: line.current.clone(),
-        advised: line.advised.clone(),
+        current: endpoint(line.current.as_ref()),
+        advised: endpoint(line.advised.as_ref()),
         reason: line.reason.code(),
         why: why(line),
         catchment: line.catchment.clone(),
@@ -109,7 +114,7 @@ pub(super) fn advice(material: &Material<'_>) -> Vec<AdviceFacts> {
 fn why(line: &LabelAdvice) -> String {
     let gain = |one: &&Considered| one.comparison.gain_ms.unwrap_or(f64::NEG_INFINITY);
     let spoken_of = if line.moves() {
-        line.considered.iter().find(|one| one.challenger == line.advised)
+        line.considered.iter().find(|one| Some(&one.challenger) == line.advised.as_ref())
     } else {
         line.considered.iter().max_by(|a, b| gain(a).total_cmp(&gain(b)))
     };
@@ -134,6 +139,9 @@ fn why(line: &LabelAdvice) -> String {
         }
         Verdict::Harms(loss_ms) => format!("{evidence}; {at} would lose {loss_ms:.1} ms"),
         Verdict::UnknownCost => format!("{evidence}; its cost at {at} is unknown"),
+        Verdict::Outweighed => {
+            format!("{evidence}; other endpoints cost the measured clients less")
+        }
     }
 }
 

@@ -1,0 +1,222 @@
+//! Properties of the block test on generated worlds, judged at every block end as a watch would.
+//!
+//! `NEARSIDE_WORLDS` says how many worlds each property takes; each prints its figures.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    missing_docs,
+    unreachable_pub,
+    clippy::cast_possible_wrap,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "tests panic and print; the sizes of these worlds are small"
+)]
+
+mod worlds;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use advisor::evidence::{EvidenceRule, Tested, test_family};
+use advisor::journal::{Ending, Event, Journal, cooling};
+use advisor::matrix::{CellBlock, CostRule, Matrix};
+use advisor::name::Label;
+use advisor::plan::{Effect, FORMAT, Intent, Move, Plan, Thresholds};
+use worlds::{BLOCK_MS, CURRENT, DAY_BLOCKS, Shape, Truth, WIDE, label, vantage};
+
+/// Worlds of a property where nothing else is asked for: what a quick run can afford.
+const WORLDS: u64 = 6;
+const COOLDOWN_MS: i64 = 7 * 24 * 3_600_000;
+
+#[expect(clippy::disallowed_methods, reason = "the one place where these tests are told a size")]
+fn worlds() -> u64 {
+    let asked = std::env::var("NEARSIDE_WORLDS").ok();
+    asked.map_or(WORLDS, |n| n.parse().expect("NEARSIDE_WORLDS: a whole number"))
+}
+
+fn rule(min_gain_ms: f64) -> EvidenceRule {
+    EvidenceRule {
+        blocks: 18,
+        volatile_blocks: 42,
+        alpha: 0.05,
+        min_gain_ms,
+        min_gain_share: 0.05,
+        volatility_slots: 84,
+        max_failure_excess: 0.005,
+    }
+}
+
+/// The matrix that a store would give at the end of block `until`.
+fn matrix_at(rows: &[CellBlock], until: usize, rule: &EvidenceRule) -> Matrix {
+    let since_ms = (until as i64 - i64::from(rule.longest_slots())) * BLOCK_MS;
+    let first = rows.partition_point(|row| row.start_ms < since_ms);
+    let end = rows.partition_point(|row| row.start_ms < until as i64 * BLOCK_MS);
+    Matrix::build(&rows[first..end], CostRule { cold_share: 0.0, block_ms: BLOCK_MS })
+}
+
+/// Judges every label's challengers, by vantages of which each stands for one label.
+fn judge(matrix: &Matrix, live: &[String], rule: &EvidenceRule) -> Vec<Tested> {
+    let population: BTreeSet<String> = (0..live.len()).map(vantage).collect();
+    let vantages: Vec<&String> = population.iter().collect();
+    let family = live.iter().enumerate().flat_map(|(index, current)| {
+        let others = matrix.endpoints.iter().filter(move |id| *id != current);
+        let vantage = vantages[index].as_str();
+        others.map(move |id| (vantage, current.as_str(), id.as_str()))
+    });
+    test_family(matrix, family, &population, 0.0, rule)
+}
+
+/// A change as the journal keeps it.
+fn change(journal: &mut Journal, at_ms: i64, label: &str, from: &str, to: &str) {
+    let (label, from, to) = (label.to_owned(), from.to_owned(), to.to_owned());
+    let plan = Plan {
+        format: FORMAT,
+        intent: Intent::Route,
+        made_at_ms: at_ms,
+        zone_id: "Z1".into(),
+        zone: "example.com".into(),
+        service: "api.example.com".into(),
+        generation: 1,
+        labels: BTreeMap::new(),
+        moves: vec![Move { label, from, to, reason: "repoint".into() }],
+        effect: Effect::default(),
+        thresholds: Thresholds::default(),
+        health_checks: Vec::new(),
+        changes: Vec::new(),
+        prior: Vec::new(),
+    };
+    journal.begin(at_ms, &plan).unwrap();
+    journal.note(at_ms, Event::Accepted { change_id: None }).unwrap();
+    journal.note(at_ms, Event::Ends(Ending::Applied)).unwrap();
+}
+
+/// Watches a world and follows what passes, with the journal's own cool-down: the changes made,
+/// each the block end, the label's number and the new endpoint.
+fn watch(
+    rows: &[CellBlock],
+    shape: Shape,
+    rule: &EvidenceRule,
+    folder: &Path,
+) -> Vec<(usize, usize, String)> {
+    let path = folder.join("watch.journal");
+    let mut journal = Journal::open(&path).unwrap();
+    let mut live = vec![CURRENT.to_owned(); shape.labels];
+    let mut changes = Vec::new();
+    for until in 1..=shape.blocks {
+        let now_ms = until as i64 * BLOCK_MS;
+        let tested = judge(&matrix_at(rows, until, rule), &live, rule);
+        let resting = cooling(journal.operations(), COOLDOWN_MS, now_ms);
+        for index in 0..shape.labels {
+            let gain = |of: &&Tested| of.comparison.gain_ms.unwrap();
+            let best = tested
+                .iter()
+                .filter(|of| of.vantage == vantage(index) && of.passes())
+                .max_by(|a, b| gain(a).total_cmp(&gain(b)));
+            let Some(best) = best else { continue };
+            if resting.contains_key(&Label::new(&label(index))) {
+                continue;
+            }
+            change(&mut journal, now_ms, &label(index), &live[index], &best.challenger);
+            live[index].clone_from(&best.challenger);
+            changes.push((until, index, best.challenger.clone()));
+        }
+    }
+    drop(journal);
+    std::fs::remove_file(path).unwrap();
+    changes
+}
+
+#[test]
+fn equal_endpoints_give_hardly_any_advice() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut advised = 0;
+    for seed in 1..=worlds() {
+        let rows = worlds::rows(WIDE, Truth::Same, 0.5, seed);
+        advised += u64::from(!watch(&rows, WIDE, &rule(5.0), folder.path()).is_empty());
+    }
+    println!("A/A: {advised} of {} worlds give any advice in 30 days", worlds());
+    assert!(advised * 50 <= worlds(), "{advised} of {}", worlds());
+}
+
+#[test]
+fn a_gain_at_the_boundary_is_rarely_taken_for_more() {
+    let truth = Truth::Gain { ms: 5.0, share: 0.05 };
+    let (mut passed, mut compared) = (0, 0);
+    for seed in 1..=worlds() {
+        let rows = worlds::rows(WIDE, truth, 0.5, seed);
+        let live = vec![CURRENT.to_owned(); WIDE.labels];
+        let mut ever = BTreeSet::new();
+        for until in 1..=WIDE.blocks {
+            let tested = judge(&matrix_at(&rows, until, &rule(5.0)), &live, &rule(5.0));
+            let passing = tested.into_iter().filter(Tested::passes);
+            ever.extend(passing.map(|of| (of.vantage, of.challenger)));
+        }
+        passed += ever.len();
+        compared += WIDE.labels * WIDE.challengers;
+    }
+    let share = passed as f64 / compared as f64;
+    println!("boundary: {passed} of {compared} comparisons ever pass in 30 days ({share:.4})");
+    assert!(share <= 0.05, "{share}");
+}
+
+#[test]
+fn a_shift_is_found_within_four_days() {
+    let from_block = 15 * DAY_BLOCKS;
+    let shape = Shape { blocks: from_block + 4 * DAY_BLOCKS, ..WIDE };
+    let (mut found, mut compared, mut labels) = (0, 0, 0);
+    for seed in 1..=worlds() {
+        let truth = Truth::Shift { ms: 20.0, from_block };
+        // A share of the cost would raise the least gain of far vantages above 10 ms.
+        let rule = EvidenceRule { min_gain_share: 0.0, ..rule(10.0) };
+        let rows = worlds::rows(shape, truth, 0.5, seed);
+        let live = vec![CURRENT.to_owned(); shape.labels];
+        let mut ever = BTreeSet::new();
+        for until in from_block + 1..=shape.blocks {
+            let tested = judge(&matrix_at(&rows, until, &rule), &live, &rule);
+            let passing = tested.into_iter().filter(Tested::passes);
+            ever.extend(passing.map(|of| (of.vantage, of.challenger)));
+        }
+        found += ever.len();
+        compared += shape.labels * shape.challengers;
+        labels += ever.iter().map(|(vantage, _)| vantage).collect::<BTreeSet<_>>().len();
+    }
+    let share = found as f64 / compared as f64;
+    let of_labels = labels as f64 / (worlds() as usize * shape.labels) as f64;
+    println!("shift: {of_labels:.4} of the labels get advice within 4 days");
+    println!("shift: {found} of {compared} comparisons pass within 4 days ({share:.4})");
+    // A challenger whose own way flaps for half a day fails alone; the label has two others.
+    assert!(of_labels >= 0.95, "{of_labels}");
+}
+
+#[test]
+fn day_and_night_do_not_flap() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut most = 0;
+    for seed in 1..=worlds() {
+        let rows = worlds::rows(WIDE, Truth::DayNight { share: 0.15 }, 0.5, seed);
+        let changes = watch(&rows, WIDE, &rule(5.0), folder.path());
+        let of_label = |index| changes.iter().filter(|change| change.1 == index).count();
+        most = most.max((0..WIDE.labels).map(of_label).max().unwrap());
+    }
+    println!("day and night: at most {most} changes of a label in 30 days");
+    assert!(most <= 1, "{most} changes");
+}
+
+#[test]
+fn an_endpoint_that_fails_is_never_advised_at_any_quantile() {
+    let shape = Shape { labels: 8, blocks: 10 * DAY_BLOCKS, ..WIDE };
+    let folder = tempfile::tempdir().unwrap();
+    for quantile in [0.1, 0.25, 0.5, 0.59, 0.6, 0.75, 0.9, 0.99] {
+        for seed in 1..=worlds() {
+            let rows = worlds::rows(shape, Truth::Failing { ms: 50.0, share: 0.4 }, quantile, seed);
+            let changes = watch(&rows, shape, &rule(5.0), folder.path());
+            assert_eq!(changes, [], "quantile {quantile}, world {seed}");
+        }
+    }
+    println!("40 % failures: never advised at 8 quantiles in {} worlds each", worlds());
+    // The same gain without failures is taken, so the gate is what stands against it.
+    let rows = worlds::rows(shape, Truth::Failing { ms: 50.0, share: 0.0 }, 0.5, 1);
+    assert!(!watch(&rows, shape, &rule(5.0), folder.path()).is_empty());
+}
