@@ -108,7 +108,7 @@ fn watch(
         let now_ms = until as i64 * BLOCK_MS;
         let tested = judge(&matrix_at(rows, until, rule), &live, rule);
         let resting = cooling(journal.operations(), COOLDOWN_MS, now_ms);
-        for index in 0..shape.labels {
+        for (index, here) in live.iter_mut().enumerate() {
             let gain = |of: &&Tested| of.comparison.gain_ms.unwrap();
             let best = tested
                 .iter()
@@ -118,8 +118,8 @@ fn watch(
             if resting.contains_key(&Label::new(&label(index))) {
                 continue;
             }
-            change(&mut journal, now_ms, &label(index), &live[index], &best.challenger);
-            live[index].clone_from(&best.challenger);
+            change(&mut journal, now_ms, &label(index), here, &best.challenger);
+            here.clone_from(&best.challenger);
             changes.push((until, index, best.challenger.clone()));
         }
     }
@@ -182,10 +182,10 @@ fn a_shift_is_found_within_four_days() {
         compared += shape.labels * shape.challengers;
         labels += ever.iter().map(|(vantage, _)| vantage).collect::<BTreeSet<_>>().len();
     }
-    let share = found as f64 / compared as f64;
+    let passing = found as f64 / compared as f64;
     let of_labels = labels as f64 / (worlds() as usize * shape.labels) as f64;
     println!("shift: {of_labels:.4} of the labels get advice within 4 days");
-    println!("shift: {found} of {compared} comparisons pass within 4 days ({share:.4})");
+    println!("shift: {found} of {compared} comparisons pass within 4 days ({passing:.4})");
     // A challenger whose own way flaps for half a day fails alone; the label has two others.
     assert!(of_labels >= 0.95, "{of_labels}");
 }
