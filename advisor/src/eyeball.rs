@@ -40,6 +40,7 @@ struct Ground<'a> {
 /// The program's labels, and its answer.
 struct Decided<'a> {
     labels: Vec<&'a Label>,
+    today: Vec<Option<usize>>,
     points_at: Vec<Option<usize>>,
     tested: Vec<Tested>,
 }
@@ -108,11 +109,11 @@ impl<'a> Ground<'a> {
             rows: self.rows(&clients, &labels, &covered),
         };
         let today: Vec<_> = program.labels.iter().map(|label| label.current).collect();
-        let points_at = match (backed.is_empty(), program.evaluate(&program.installed())) {
-            (false, Some(_)) => better(&program, &today).map_or(today, |found| found.points_at),
-            _ => today,
-        };
-        Decided { labels, points_at, tested }
+        // A label at an endpoint that is not in the matrix would look as if it were not installed.
+        let known = self.routing.live.values().all(|endpoint| self.endpoints.contains(endpoint));
+        let found = if known && !backed.is_empty() { better(&program) } else { None };
+        let points_at = found.map_or_else(|| today.clone(), |found| found.points_at);
+        Decided { labels, today, points_at, tested }
     }
 
     /// The installed labels whose traffic the rows carry.
@@ -225,9 +226,14 @@ impl<'a> Ground<'a> {
     fn lines(&self, decided: &Decided<'a>) -> Vec<LabelAdvice> {
         let covered = self.covered(None);
         let lines = decided.labels.iter().enumerate().map(|(index, label)| {
-            let advised = decided.points_at[index].map(|id| self.endpoints[id].clone());
             let considered = self.considered(decided, index, &covered);
             let current = self.routing.live.get(*label).cloned();
+            let stays = decided.points_at[index] == decided.today[index];
+            let advised = if stays {
+                current.clone()
+            } else {
+                decided.points_at[index].map(|id| self.endpoints[id].clone())
+            };
             let reason = self.reason(label, (&current, &advised), &considered, &covered);
             let catchment = self.routing.catchment(label).map(str::to_owned).collect();
             LabelAdvice { label: (*label).clone(), current, advised, reason, catchment, considered }
@@ -336,7 +342,7 @@ impl Decided<'_> {
 }
 
 /// The program's answer, where regret falls by it.
-fn better(program: &Program, today: &[Option<usize>]) -> Option<Solution> {
+fn better(program: &Program) -> Option<Solution> {
     let pinned = Program {
         labels: program
             .labels
@@ -346,7 +352,6 @@ fn better(program: &Program, today: &[Option<usize>]) -> Option<Solution> {
         ..program.clone()
     };
     let now = pinned.evaluate(&program.installed())?;
-    debug_assert_eq!(now.points_at, today);
     program.solve().filter(|found| found.value.regret < now.value.regret)
 }
 

@@ -154,6 +154,13 @@ pub fn witnesses(config: &Config) -> BTreeMap<String, String> {
         .collect()
 }
 
+/// The Region of each endpoint that is answered from there alone. Edges answer from anywhere.
+#[must_use]
+pub fn places(config: &Config) -> BTreeMap<String, String> {
+    let regional = config.endpoints.iter().filter(|one| one.kind == EndpointKind::Regional);
+    regional.map(|one| (one.id.clone(), one.region.clone())).collect()
+}
+
 /// The endpoints as DNS answers with them.
 ///
 /// A health check that watches the same URL of the same endpoint is used again. A new one gets a CallerReference

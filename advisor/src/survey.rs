@@ -12,6 +12,7 @@ use crate::apply::HEALTH_CHECK_PREFIX;
 use crate::evidence::EvidenceRule;
 use crate::group::{EndpointTarget, GroupError, LiveGroup, Prior, live_group};
 use crate::journal::{Operation, cooling};
+use crate::light::believable;
 use crate::mark::Marks;
 use crate::matrix::{Matrix, MatrixSource, SourceError};
 use crate::name::{Label, Name};
@@ -283,6 +284,16 @@ pub async fn read_matrix<S: MatrixSource>(
     let stale_ms = settings::millis(config.evidence.stale);
     let since_ms = until_ms - i64::from(slots) * rule.block_ms - stale_ms;
     let rows = source.cell_blocks(config.evidence.quantile, since_ms, until_ms).await?;
+    let (rows, refused) = believable(rows, &settings::places(config));
+    for one in &refused {
+        tracing::warn!(
+            vantage = one.vantage,
+            endpoint = one.endpoint,
+            value_ms = one.value_ms,
+            least_ms = one.least_ms,
+            "a vantage is not believed: it measured less than light takes"
+        );
+    }
     let endpoints = config.endpoints.iter().map(|endpoint| endpoint.id.as_str());
     Ok(Matrix::build(&rows, rule).with_endpoints(endpoints))
 }

@@ -121,12 +121,18 @@ impl RegretView {
 fn line_text(line: &LabelAdvice) -> String {
     let why = considered_text(line);
     match line.reason {
-        Reason::Repoint => {
-            format!("{}: {} -> {} ({})\n", line.label, line.current, line.advised, why)
-        }
-        reason => {
-            format!("{}: stays at {} ({}{})\n", line.label, line.current, reason.code(), why)
-        }
+        Reason::Repoint | Reason::Add | Reason::Remove => format!(
+            "{}: {} -> {} ({why})\n",
+            line.label,
+            endpoint_text(line.current.as_deref()),
+            endpoint_text(line.advised.as_deref()),
+        ),
+        reason => format!(
+            "{}: stays at {} ({}{why})\n",
+            line.label,
+            endpoint_text(line.current.as_deref()),
+            reason.code(),
+        ),
     }
 }
 

@@ -76,6 +76,6 @@ impl Decision {
         if !line.moves() {
             return Some(0.0);
         }
-        self.against(vantage, &line.advised)?.gain_ms
+        self.against(vantage, line.advised.as_deref()?)?.gain_ms
     }
 }

@@ -290,13 +290,13 @@ impl Model {
 
     /// The endpoint that Route 53 sends a vantage to now.
     pub(crate) fn preferred(&self, vantage: &str) -> Option<&str> {
-        Some(self.decision.as_ref()?.line_of(vantage)?.current.as_str())
+        self.decision.as_ref()?.line_of(vantage)?.current.as_deref()
     }
 
     /// The endpoint it would be sent to, where that is another.
     pub(crate) fn advised(&self, vantage: &str) -> Option<&str> {
         let line = self.decision.as_ref()?.line_of(vantage)?;
-        line.moves().then_some(line.advised.as_str())
+        line.advised.as_deref().filter(|_| line.moves())
     }
 
     /// The Region of an endpoint.

@@ -9,7 +9,7 @@ use advisor::advice::{Considered, LabelAdvice};
 use advisor::evidence::{Comparison, Volatility};
 use advisor::plan::VantageEffect;
 
-use super::words::{reason_words, survey_words, verdict_words};
+use super::words::{endpoint_words, reason_words, survey_words, verdict_words};
 use super::{draw_lines, heading, split};
 use crate::decision::Decision;
 use crate::model::Model;
@@ -52,7 +52,7 @@ fn draw_labels(model: &Model, labels: &[LabelAdvice], area: Rect, buffer: &mut B
         let text = format!(
             " {}{}{}{}{} {}",
             left(&fit(&shown(line.label.as_str()), NAME - 1), NAME),
-            left(&fit(&shown(&line.current), NAME - 1), NAME),
+            left(&fit(&endpoint_words(line.current.as_deref()), NAME - 1), NAME),
             left(&should(line), NAME + 1),
             right(&maybe_ms(decided.and_then(|comparison| comparison.gain_ms)), 8),
             right(&decided.map_or_else(|| NONE.to_owned(), blocks), 7),
@@ -75,7 +75,7 @@ fn draw_labels(model: &Model, labels: &[LabelAdvice], area: Rect, buffer: &mut B
 
 fn should(line: &LabelAdvice) -> String {
     if line.moves() {
-        fit(&format!("◆ {}", shown(&line.advised)), NAME + 1)
+        fit(&format!("◆ {}", endpoint_words(line.advised.as_deref())), NAME + 1)
     } else {
         "stays".to_owned()
     }
@@ -83,7 +83,10 @@ fn should(line: &LabelAdvice) -> String {
 
 /// The challenger that decided: the one advised, or the one that came nearest.
 fn deciding(line: &LabelAdvice) -> Option<&Considered> {
-    let advised = line.considered.iter().find(|one| line.moves() && one.challenger == line.advised);
+    let advised = line
+        .considered
+        .iter()
+        .find(|one| line.moves() && Some(&one.challenger) == line.advised.as_ref());
     let gain = |one: &&Considered| one.comparison.gain_ms.unwrap_or(f64::NEG_INFINITY);
     advised.or_else(|| line.considered.iter().max_by(|a, b| gain(a).total_cmp(&gain(b))))
 }
@@ -122,7 +125,7 @@ fn draw_reasons(
     say(&format!(" stands for {stands_for}"), 3, Style::default());
     say(&challenger_head(columns), 3, model.palette.quiet());
     for considered in &line.considered {
-        let is_advised = line.moves() && considered.challenger == line.advised;
+        let is_advised = line.moves() && Some(&considered.challenger) == line.advised.as_ref();
         let style = if is_advised { model.palette.accent() } else { Style::default() };
         let (figures, verdict) = challenger_text(considered);
         if columns >= VERDICT_BESIDE_FROM {

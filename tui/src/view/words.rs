@@ -34,15 +34,23 @@ pub(super) fn sent_words(model: &Model, vantage: &str) -> String {
     };
     let known = decision.survey.preference.as_str();
     match decision.line_of(vantage) {
-        Some(line) if line.label.as_str() == line.current => {
-            format!("Route 53: {} ({known})", shown(&line.current))
+        Some(line) if line.current.as_deref() == Some(line.label.as_str()) => {
+            format!("Route 53: {} ({known})", shown(line.label.as_str()))
         }
         Some(line) => {
             let label = shown(line.label.as_str());
-            format!("Route 53: {} (label {label}, {known})", shown(&line.current))
+            format!(
+                "Route 53: {} (label {label}, {known})",
+                endpoint_words(line.current.as_deref())
+            )
         }
         None => "Route 53: no preferred label known".to_owned(),
     }
+}
+
+/// Where a label points.
+pub(super) fn endpoint_words(endpoint: Option<&str>) -> String {
+    endpoint.map_or_else(|| "not installed".to_owned(), shown)
 }
 
 /// What the advice changes for a vantage.
@@ -51,7 +59,7 @@ pub(super) fn advised_words(model: &Model, vantage: &str) -> String {
     match decision.line_of(vantage) {
         Some(line) if line.moves() => format!(
             "advised: {} ({} ms less)",
-            shown(&line.advised),
+            endpoint_words(line.advised.as_deref()),
             maybe_ms(decision.advised_gain_ms(vantage))
         ),
         Some(line) => format!("stays: {}", line.reason.code()),
@@ -62,7 +70,9 @@ pub(super) fn advised_words(model: &Model, vantage: &str) -> String {
 /// Why a label gets what it gets, in a few words.
 pub(super) fn reason_words(line: &LabelAdvice) -> &'static str {
     match line.reason {
-        Reason::Repoint => "its witness gains, and nobody of its catchment loses",
+        Reason::Repoint => "its witness or its clients gain, and nobody of its catchment loses",
+        Reason::Add => "measured clients gain by a label of their own",
+        Reason::Remove => "no client loses when the label goes",
         Reason::Keep => "another endpoint gains at the witness, and something stands against it",
         Reason::Unsupported => "no witness gains so surely that all its clients must",
         Reason::InsufficientData => "too few blocks for a verdict",
@@ -86,6 +96,7 @@ pub(super) fn verdict_words(considered: &Considered) -> String {
         }
         Verdict::Harms(loss_ms) => format!("{at} would lose {} ms", ms(loss_ms)),
         Verdict::UnknownCost => format!("its cost at {at} is not known"),
+        Verdict::Outweighed => "other endpoints cost the measured clients less".to_owned(),
     }
 }
 

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use advisor::advice::Routing;
+use advisor::advice::{Eyeballs, Routing};
 use advisor::group::{LiveGroup, latency_sets};
 use advisor::matrix::{CellBlock, Matrix};
 use advisor::name::{Label, Name};
@@ -141,6 +141,7 @@ pub(crate) fn decision() -> Decision {
             witnesses: settings::witnesses(&config),
             cloud: settings::cloud_vantages(&config),
             cooling: BTreeMap::new(),
+            eyeballs: Eyeballs::default(),
         },
         preference: Preference::Asked,
         traffic: Shares::equal(&config),
