@@ -84,6 +84,8 @@ fn change(journal: &mut Journal, at_ms: i64, label: &str, from: &str, to: &str) 
         effect: Effect::default(),
         thresholds: Thresholds::default(),
         health_checks: Vec::new(),
+        reused_health_checks: BTreeMap::new(),
+        unproven: BTreeSet::new(),
         changes: Vec::new(),
         prior: Vec::new(),
     };
