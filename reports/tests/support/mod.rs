@@ -132,6 +132,7 @@ impl Service {
             witnesses: settings::witnesses(&self.config),
             cloud: settings::cloud_vantages(&self.config),
             cooling: BTreeMap::new(),
+            eyeballs: advisor::advice::Eyeballs::default(),
         };
         let rule = settings::advice_rule(&self.config.evidence);
         let advice = advise(&matrix, &routing, &rule);
