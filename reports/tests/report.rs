@@ -103,8 +103,8 @@ async fn hostile() -> [Report; 2] {
     let mut decision = service.decision().await;
     decision.effect.weights = HOSTILE.into();
     for line in &mut decision.advice.labels {
-        line.current = HOSTILE.into();
-        line.advised = format!("{HOSTILE}2");
+        line.current = Some(HOSTILE.into());
+        line.advised = Some(format!("{HOSTILE}2"));
         line.catchment = vec![HOSTILE.into()];
         for one in &mut line.considered {
             one.challenger = HOSTILE.into();
