@@ -3,7 +3,7 @@
 //! What has begun to be written comes to its end, within the bounds of applying; only then is a signal
 //! obeyed. Everything else stops at once.
 
-use advisor::advice::Advice;
+use advisor::advice::{Advice, Basis};
 use advisor::plan::Plan;
 use advisor::survey::Survey;
 use advisor::watch::{WatchRule, hold};
@@ -18,9 +18,6 @@ use crate::failure::{Exit, Failure};
 use crate::setup::Setup;
 use crate::show;
 use crate::terminal::Terminal;
-
-/// Advice rests on vantages in data centres: the witness rule looks at no others.
-const CLOUD_ONLY: bool = true;
 
 /// Watches until SIGINT or SIGTERM.
 pub async fn run(setup: &Setup, terminal: Terminal, args: &WatchArgs) -> Result<(), Failure> {
@@ -107,7 +104,7 @@ async fn end(
     let changes = plan.changes.len();
     merge(&mut line, json!({"plan": {"id": plan.id(), "changes": changes, "moves": plan.moves}}));
     let operations = setup.operations()?;
-    let ended = match hold(CLOUD_ONLY, &operations, rule, setup.now_ms()) {
+    let ended = match hold(advice.basis == Basis::Cloud, &operations, rule, setup.now_ms()) {
         Some(hold) => json!({"outcome": "planned", "cause": hold.to_string()}),
         None => match write(setup, terminal, plan).await {
             Ok(applied) => json!({"outcome": "applied", "operation": applied}),
