@@ -34,11 +34,14 @@ pub(super) fn latency(material: &Material<'_>) -> Vec<LatencyFacts> {
     lines
 }
 
-/// The means over vantages of all blocks in which every routed vantage has a cost.
+/// The means over vantages of all blocks in which every routed vantage has a cost. Populations are
+/// never merged: cloud vantages, or those of users' networks where no cloud vantage is routed.
 pub(super) fn routed_means(material: &Material<'_>, period: &Period) -> Vec<f64> {
     let history = RoutingHistory::new(material);
     let configured = material.vantages();
-    let vantages = history.preferred.keys().filter(|id| configured.contains_key(*id));
+    let known = history.preferred.keys().filter_map(|id| configured.get(id));
+    let Some(population) = known.min() else { return Vec::new() };
+    let vantages = history.preferred.keys().filter(|id| configured.get(*id) == Some(population));
     let costs: Vec<BTreeMap<i64, f64>> =
         vantages.map(|id| history.costs(material, id, period).into_iter().collect()).collect();
     let Some(first) = costs.first() else { return Vec::new() };

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Cell, Section, Table, Tile, Tone, ms, percent, whole};
-use crate::assemble::{BREACHED, MET};
+use crate::assemble::{BREACHED, MET, counted};
 use crate::document::{CellFacts, Document, ObjectiveFacts};
 
 /// Endpoints that a table has columns for; JSON has all.
@@ -62,7 +62,7 @@ pub(super) fn deployment(document: &Document) -> Section<'_> {
     section
         .say(
             "Of the endpoints there are, those that would serve the measured vantages best if there were \
-             only so many. Regions without an endpoint are not in it: `advisor recommend` estimates them.",
+             only so many. Regions without an endpoint are not in it; advisor recommend estimates them.",
         )
         .tabulate(table)
 }
@@ -258,8 +258,8 @@ pub(super) fn coverage(document: &Document) -> Section<'_> {
         };
         let attempts = sum(|line| line.attempts);
         section = section.say(format!(
-            "{population}: {} vantages, {} samples, {} failed, {} slots missed, {} started late.",
-            own.len(),
+            "{population}: {}, {} samples, {} failed, {} slots missed, {} started late.",
+            counted(own.len(), "vantage"),
             whole(attempts),
             percent(share(sum(|line| line.failures), attempts), 2),
             whole(sum(|line| line.missed)),
