@@ -5,8 +5,10 @@
 use std::time::Duration;
 
 use advisor::advice::{Advice, LabelAdvice};
-use advisor::evidence::Comparison;
+use advisor::evidence::{Comparison, EvidenceRule};
 use advisor::journal::Operation;
+use advisor::matrix::Matrix;
+use advisor::placement::{CostMatrix, Objective, Request, solve};
 use advisor::plan::Plan;
 use advisor::regret::{RegretRow, regret};
 use advisor::settings;
@@ -20,6 +22,55 @@ pub struct Refused {
     pub what: String,
     /// What to try.
     pub hint: String,
+}
+
+/// Most endpoints of a frontier, and most steps of solving it: a screen waits for no proof.
+const FRONTIER_MAX: usize = 12;
+const FRONTIER_STEPS: u32 = 100_000;
+
+/// The best choice of so many endpoints.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Choice {
+    /// Their ids.
+    pub endpoints: Vec<String>,
+    /// The mean cost over the vantages, each with the same weight.
+    pub cost_ms: Option<f64>,
+    /// Whether it is proven that nothing is better.
+    pub is_proven: bool,
+    /// How much better a choice could at most be, as a share.
+    pub gap: f64,
+}
+
+/// For each number of endpoints, which of those that are there would serve the vantages best.
+fn frontier(matrix: &Matrix, rule: &EvidenceRule) -> Vec<Choice> {
+    let recent = matrix.newest(EvidenceRule::slots(rule.blocks));
+    let names = recent.endpoints.clone();
+    let rows = recent.vantages.iter().map(|vantage| {
+        let costs = names.iter().map(|endpoint| recent.median_cost_ms(vantage, endpoint));
+        (vantage.clone(), 1.0, costs.collect())
+    });
+    let costs = CostMatrix::from_costs(names.clone(), rows);
+    let request = Request {
+        objective: Objective::Mean,
+        pinned: Vec::new(),
+        forbidden: Vec::new(),
+        fixed: Vec::new(),
+        n_minus_1: false,
+    };
+    let mut steps = 0;
+    let mut is_over = || {
+        steps += 1;
+        steps > FRONTIER_STEPS
+    };
+    // Only a request that contradicts itself is refused, and this one asks for nothing special.
+    let answers = solve(&costs, &request, 1..=names.len().min(FRONTIER_MAX), &mut is_over);
+    let choice = |answer: advisor::placement::Answer| Choice {
+        endpoints: answer.chosen.iter().filter_map(|at| names.get(*at).cloned()).collect(),
+        cost_ms: answer.cost_ms,
+        is_proven: answer.optimal,
+        gap: answer.gap,
+    };
+    answers.unwrap_or_default().into_iter().map(choice).collect()
 }
 
 /// Everything decided at one time.
@@ -41,6 +92,8 @@ pub struct Decision {
     pub guard: Option<Result<(), Refused>>,
     /// What was applied so far.
     pub operations: Vec<Operation>,
+    /// Which endpoints would serve best, one choice for each number of them.
+    pub frontier: Vec<Choice>,
 }
 
 impl Decision {
@@ -51,7 +104,9 @@ impl Decision {
         let rule = settings::evidence_rule(&config.evidence);
         let regret = regret(&survey.matrix, &survey.routing, &rule);
         let plan = survey.plan(config, &advice, made_ms);
-        Self { made_ms, every, survey, advice, regret, plan, guard: None, operations: Vec::new() }
+        let frontier = frontier(&survey.matrix, &rule);
+        let (guard, operations) = (None, Vec::new());
+        Self { made_ms, every, survey, advice, regret, plan, guard, operations, frontier }
     }
 
     /// The advice for the label that Route 53 prefers for a vantage.

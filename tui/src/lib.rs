@@ -22,7 +22,7 @@ mod update;
 mod view;
 mod words;
 
-pub use decision::{Decision, Refused};
+pub use decision::{Choice, Decision, Refused};
 pub use figures::{Figures, Merger, Span};
 pub use frame::{ansi, draw, press, text};
 pub use inbox::{Closed, Inbox, Slot};

@@ -5,6 +5,8 @@ use ratatui::crossterm::event::{MouseEvent, MouseEventKind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use advisor::advice::LabelAdvice;
+
 use crate::decision::Decision;
 use crate::keymap::{Action, action};
 use crate::log::Entry;
@@ -18,6 +20,8 @@ use crate::words::length;
 const FILTER_MAX: usize = 60;
 /// A page, where the view does not know its own.
 const PAGE: isize = 10;
+/// As far as the reasons of the advice are scrolled.
+const ADVICE_LINES_MAX: usize = 200;
 /// By how much wall and monotonic time may part between two ticks.
 const JUMP_MS: i64 = 2_000;
 
@@ -218,8 +222,12 @@ fn freeze(model: &mut Model) {
     }
 }
 
-/// Takes a decision in.
+/// Takes a decision in; of the first one, a label that moves is chosen.
 fn decided(model: &mut Model, decision: Arc<Decision>) {
+    if model.decision.is_none() {
+        let labels = &decision.advice.labels;
+        model.label = labels.iter().position(LabelAdvice::moves).unwrap_or(0);
+    }
     (model.decision, model.undecided) = (Some(decision), None);
 }
 
@@ -240,6 +248,10 @@ fn go(model: &mut Model, moving: Action) {
         }
         View::Matrix | View::Cell | View::Map => {
             model.vantage = moved(&model.rows(), model.vantage.as_deref(), step);
+        }
+        View::Advice if step.unsigned_abs() == PAGE.unsigned_abs() => {
+            let scroll = &mut model.scroll[model.view as usize];
+            *scroll = scroll.saturating_add_signed(step).min(ADVICE_LINES_MAX);
         }
         View::Advice => {
             let labels = model.decision.as_ref().map_or(0, |found| found.advice.labels.len());

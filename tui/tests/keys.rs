@@ -201,6 +201,21 @@ fn the_mouse_chooses_tabs_and_cells() {
 }
 
 #[test]
+fn the_advice_shows_reasons_and_the_frontier_a_page_further() {
+    let mut model = model();
+    press(&mut model, "4");
+    let first = text(&draw(&model));
+    assert!(first.contains("Why ap-southeast-1: repoint"), "what moves is chosen: {first}");
+    plain(&mut model, KeyCode::PageDown);
+    let further = text(&draw(&model));
+    assert!(further.contains("  1  ") && further.contains("  4  "), "{further}");
+    plain(&mut model, KeyCode::PageUp);
+    assert_eq!(text(&draw(&model)), first);
+    press(&mut model, "j");
+    assert!(text(&draw(&model)).contains("Why eu-west-1: "));
+}
+
+#[test]
 fn help_holds_every_key_and_closes_by_any() {
     let mut model = world::model((80, 60), Depth::None);
     press(&mut model, "?");

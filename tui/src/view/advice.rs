@@ -11,9 +11,9 @@ use advisor::plan::VantageEffect;
 
 use super::words::{endpoint_words, reason_words, survey_words, verdict_words};
 use super::{draw_lines, heading, split};
-use crate::decision::Decision;
+use crate::decision::{Choice, Decision};
 use crate::model::Model;
-use crate::words::{NONE, fit, left, maybe_ms, ms, right, shown, wrapped};
+use crate::words::{NONE, fit, left, maybe_ms, ms, percent, right, shown, wrapped};
 
 const NAME: usize = 15;
 /// From so many columns a verdict stands beside its figures, not below them.
@@ -29,7 +29,7 @@ pub(super) fn draw(model: &Model, area: Rect, buffer: &mut Buffer) {
         return;
     };
     let labels = &decision.advice.labels;
-    let table = u16::try_from(labels.len() + 2).unwrap_or(u16::MAX).min(body.height / 2);
+    let table = u16::try_from(labels.len() + 1).unwrap_or(u16::MAX).min(body.height / 2);
     let (top, rest) = split(body, table);
     draw_labels(model, labels, top, buffer);
     let Some(line) = labels.get(model.label.min(labels.len().saturating_sub(1))) else { return };
@@ -69,7 +69,7 @@ fn draw_labels(model: &Model, labels: &[LabelAdvice], area: Rect, buffer: &mut B
     }
     let (top, rest) = split(area, 1);
     buffer.set_stringn(top.x, top.y, fit(&head, columns), columns, model.palette.quiet());
-    let room = usize::from(rest.height).saturating_sub(1);
+    let room = usize::from(rest.height);
     draw_lines(&lines, (model.label + 1).saturating_sub(room), rest, buffer);
 }
 
@@ -135,11 +135,31 @@ fn draw_reasons(
             say(&format!("   {verdict}"), 3, style);
         }
     }
-    say("", 0, Style::default());
     for text in confidence(decision) {
         say(&text, 3, Style::default());
     }
-    draw_lines(&lines, 0, body, buffer);
+    say(" of the endpoints that are there, the best so many:", 3, model.palette.quiet());
+    for choice in &decision.frontier {
+        say(&choice_text(choice), 7, Style::default());
+    }
+    let most = lines.len().saturating_sub(usize::from(body.height));
+    draw_lines(&lines, model.scrolled().min(most), body, buffer);
+}
+
+/// One choice of the deployment frontier.
+fn choice_text(choice: &Choice) -> String {
+    let endpoints: Vec<String> = choice.endpoints.iter().map(|id| shown(id)).collect();
+    let proof = if choice.is_proven {
+        String::new()
+    } else {
+        format!(", not proven: at most {} better", percent(choice.gap))
+    };
+    let names = if endpoints.is_empty() {
+        "every choice strands a vantage".to_owned()
+    } else {
+        endpoints.join(", ")
+    };
+    format!("  {:>3}  {} ms{proof}  {names}", choice.endpoints.len(), maybe_ms(choice.cost_ms))
 }
 
 fn challenger_head(columns: usize) -> String {
@@ -183,7 +203,7 @@ fn confidence(decision: &Decision) -> Vec<String> {
         || " no label moves, so there is nothing to repeat without each vantage".to_owned(),
         |held| {
             format!(
-                " left out in turn, {} vantages get another answer: mean cost {} ms today, {} ms then",
+                " vantages with another answer when left out: {}; mean cost {} ms today, {} ms then",
                 held.tested,
                 ms(held.today_ms),
                 ms(held.advised_ms)

@@ -155,7 +155,11 @@ fn draw_histogram(model: &Model, one: &ConnectionDetail, area: Rect, buffer: &mu
     let q = |quantile: f64| {
         one.response.quantile_us(quantile).map_or_else(|| NONE.to_owned(), ms_of_us)
     };
-    let note = format!("p50 {}  p90 {}  p95 {}  p99 {} ms", q(0.5), q(0.9), q(0.95), q(0.99));
+    let note = if area.width < 60 {
+        format!("p50 {}  p99 {} ms", q(0.5), q(0.99))
+    } else {
+        format!("p50 {}  p90 {}  p95 {}  p99 {} ms", q(0.5), q(0.9), q(0.95), q(0.99))
+    };
     let body = heading(model, area, &title, &note, buffer);
     let columns = usize::from(body.width).saturating_sub(2);
     let rows = usize::from(body.height).saturating_sub(1);
@@ -244,7 +248,7 @@ fn draw_failures(
     for path in detail.paths.iter().filter(|path| path.connection == one.connection) {
         let p50 = path.p50_us.map_or_else(|| NONE.to_owned(), ms_of_us);
         let name = left(&shown(&path.path), 13);
-        let text = format!("{name}n {:<5} p50 {p50} ms", count(path.attempts));
+        let text = format!("{name}n {:<5} p50 {p50}", count(path.attempts));
         lines.push(Line::raw(text));
     }
     if let Some(last) = &detail.last {

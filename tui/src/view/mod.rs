@@ -141,9 +141,9 @@ fn draw_head(model: &Model, area: Rect, buffer: &mut Buffer) {
     };
     let service = shown(&model.subject.service);
     let both = format!("{service}  {text}");
-    let text = if width(&both) <= room { both } else { text };
+    let fitting = [both, text].into_iter().find(|text| width(text) <= room).unwrap_or_default();
     let x = area.x + u16::try_from(taken).unwrap_or(u16::MAX);
-    buffer.set_stringn(x, area.y, right(&text, room), room, style);
+    buffer.set_stringn(x, area.y, right(&fitting, room), room, style);
 }
 
 fn draw_notice(model: &Model, area: Rect, buffer: &mut Buffer) {
