@@ -62,15 +62,19 @@ fn stdout_of(program: &str, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The names of the workspace's own crates.
-fn members() -> BTreeSet<String> {
+/// What cargo says of the workspace's own crates.
+fn packages() -> Vec<serde_json::Value> {
     let metadata = stdout_of(
         env!("CARGO"),
         &["metadata", "--offline", "--locked", "--no-deps", "--format-version", "1"],
     );
     let metadata: serde_json::Value = serde_json::from_str(&metadata).unwrap();
-    let packages = metadata["packages"].as_array().unwrap();
-    packages.iter().map(|package| package["name"].as_str().unwrap().to_owned()).collect()
+    metadata["packages"].as_array().unwrap().clone()
+}
+
+/// The names of the workspace's own crates.
+fn members() -> BTreeSet<String> {
+    packages().iter().map(|package| package["name"].as_str().unwrap().to_owned()).collect()
 }
 
 /// `name vVERSION` of everything that a crate of ours is built from, itself among them.
@@ -108,6 +112,19 @@ fn crates_depend_one_way() {
     for (from, to) in [("advisor", "probe"), ("aws", "advisor"), ("nearside", "lab")] {
         assert!(tree(from, "normal").contains(&format!("{to} v{version}")), "{from} and {to}");
     }
+}
+
+#[test]
+fn no_two_examples_have_one_name() {
+    // They would be built into one file, and a script would run the wrong one.
+    let mut names = BTreeSet::new();
+    let packages = packages();
+    let targets = packages.iter().flat_map(|package| package["targets"].as_array().unwrap());
+    for target in targets.filter(|target| target["kind"][0] == "example") {
+        let name = target["name"].as_str().unwrap();
+        assert!(names.insert(name.to_owned()), "two examples are called {name}");
+    }
+    assert!(names.contains("bench"), "{names:?}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 # Instructions of one cold and one warm exchange, counted by callgrind: a guard against
 # regressions that does not depend on how busy the machine is.
 #
-#   tests/bench/instructions.sh            prints both, and fails above the bounds below
+#   tests/bench/instructions.sh            prints both, and fails outside the bounds below
 #
 # Two runs of different length are subtracted, so that starting up is not in the figure.
 set -euo pipefail
@@ -32,6 +32,7 @@ for series in "cold 10 30 $cold_max" "warm 100 300 $warm_max"; do
   more=$(instructions "$connection" "$many")
   each=$(( (more - less) / (many - few) ))
   echo "$connection: $each instructions an exchange (at most $most)"
-  [ "$each" -le "$most" ] || status=1
+  # A twentieth of the bound is no exchange: then something else was counted.
+  [ "$each" -le "$most" ] && [ "$each" -ge $(( most / 20 )) ] || status=1
 done
 exit $status
