@@ -97,7 +97,8 @@ pub enum ProbeCommand {
     Run(RunArgs),
     /// Write what was measured to stdout in another tool's format
     Export(ExportArgs),
-    /// Run as a function of AWS Lambda: one round for each invocation, published through its log
+    /// Run as a function of AWS Lambda: one round for each invocation, published through its log, or
+    /// with --store cloudwatch:NAMESPACE to the Region that holds all
     Lambda,
 }
 

@@ -6,13 +6,14 @@ mod support;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::process::Command;
 use std::sync::mpsc;
 use std::time::Duration;
 
 use probe::clock::{Clock as _, SystemClock};
 use serde_json::Value;
-use support::Lab;
+use support::{Done, Lab};
 
 /// What the function said of one invocation: where it was posted, and the body.
 type Told = (String, Value);
@@ -60,6 +61,34 @@ fn request(listener: &TcpListener) -> (String, String, TcpStream) {
     (first.trim().to_owned(), String::from_utf8(body).unwrap(), stream)
 }
 
+/// `probe lambda` for as many invocations as there are times left, in ms: what it answered, and its log.
+fn invoke(
+    words: &[&str],
+    config: &Path,
+    left_ms: Vec<i64>,
+    more: &[(&str, &str)],
+) -> (Vec<Told>, Done) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let told = serve(listener, left_ms);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_probe"));
+    command.arg("lambda").args(words).arg("--config").arg(config);
+    command.current_dir(config.parent().unwrap());
+    // The runtime's variables pass the cleaning of the helper, which takes away what AWS's may be here.
+    let own = [
+        ("AWS_LAMBDA_RUNTIME_API", address.as_str()),
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512"),
+    ];
+    let done = support::run_with(command, Duration::from_mins(1), &[&own, more].concat());
+    (told.iter().collect(), done)
+}
+
+fn lines(done: &Done) -> Vec<Value> {
+    let lines = done.stdout.lines().filter(|line| !line.is_empty());
+    lines.map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
 #[test]
 fn each_invocation_is_one_round() {
     let folder = tempfile::tempdir().unwrap();
@@ -68,23 +97,8 @@ fn each_invocation_is_one_round() {
     let text = std::fs::read_to_string(lab.config()).unwrap();
     let text = format!("{text}\n[cloudwatch]\nnamespace = 'Nearside'\nregion = 'eu-west-1'\n");
     std::fs::write(&config, text).unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
     // Time for all, for all, and for nothing: a sample may take 3 s.
-    let told = serve(listener, vec![60_000, 60_000, 2_000]);
-    let mut command = Command::new(env!("CARGO_BIN_EXE_probe"));
-    command.args(["lambda", "--config"]).arg(&config);
-    // The runtime's variables pass the cleaning of the helper, which takes away what AWS's may be here.
-    let done = support::run_with(
-        command,
-        Duration::from_mins(1),
-        &[
-            ("AWS_LAMBDA_RUNTIME_API", address.to_string().as_str()),
-            ("AWS_REGION", "us-east-1"),
-            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512"),
-        ],
-    );
-    let told: Vec<Told> = told.iter().collect();
+    let (told, done) = invoke(&[], &config, vec![60_000, 60_000, 2_000], &[]);
     let said = |at: usize, key: &str| told[at].1[key].clone();
     for (at, (path, _)) in told.iter().enumerate() {
         let expected = format!("POST /2018-06-01/runtime/invocation/id-{at}/response HTTP/1.1");
@@ -97,12 +111,7 @@ fn each_invocation_is_one_round() {
     assert_eq!(counts(2), (false.into(), 0.into(), 8.into()));
     assert!(done.stderr.contains("1769 MB"), "{}", done.stderr);
     assert!(done.stderr.contains("cannot reach Lambda's runtime API"), "{}", done.stderr);
-    let lines: Vec<Value> = done
-        .stdout
-        .lines()
-        .filter(|line| !line.is_empty())
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let lines = lines(&done);
     let of = |name: &str| lines.iter().filter(|line| line.get(name).is_some()).count();
     assert_eq!((of("ColdStarts"), of("Response"), lines.len()), (1, 8, 9), "{}", done.stdout);
     let warm: Vec<&Value> = lines.iter().filter(|line| line["connection"] == "warm").collect();
@@ -117,4 +126,41 @@ fn each_invocation_is_one_round() {
     };
     let (fresh, kept) = (response("cold", "ap-south-1"), response("warm", "ap-south-1"));
     assert!(kept < 0.7 * fresh, "warm is the second request of its round: {kept} and {fresh} ms");
+}
+
+#[test]
+fn a_round_may_be_sent_to_the_region_that_holds_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let lab = Lab::start(&folder.path().join("lab"), "calm");
+    let mut config: toml::Table = std::fs::read_to_string(lab.config()).unwrap().parse().unwrap();
+    // CloudWatch wants whole minutes: the built-in ones.
+    let evidence = config["evidence"].as_table_mut().unwrap();
+    for key in ["window", "block", "volatility_history"] {
+        evidence.remove(key);
+    }
+    let section = "\n[cloudwatch]\nnamespace = 'Nearside'\nregion = 'eu-west-1'\n";
+    let path = folder.path().join("nearside.toml");
+    std::fs::write(&path, config.to_string() + section).unwrap();
+    let store = ["--store", "cloudwatch:Nearside"];
+    let invoked = |cloudwatch: &str| {
+        let more = [
+            ("AWS_ENDPOINT_URL_CLOUDWATCH", cloudwatch),
+            ("AWS_ACCESS_KEY_ID", "lab"),
+            ("AWS_SECRET_ACCESS_KEY", "lab"),
+        ];
+        let (told, done) = invoke(&store, &path, vec![60_000, 60_000], &more);
+        let counts = |key: &str| told[1].1["cloudwatch"][key].as_u64().unwrap();
+        assert_eq!(told[0].1["cloudwatch"], Value::Null, "the first is thrown away");
+        // Its log holds the cold start, and no sample.
+        assert_eq!(lines(&done).len(), 1, "{}", done.stdout);
+        ((counts("sent"), counts("spooled"), counts("dropped")), done.stderr)
+    };
+    // An address where nobody listens any more.
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (lost, said) = invoked(&format!("http://{nobody}"));
+    assert_eq!(lost, (0, 8, 0), "{said}");
+    assert!(said.contains("8 spooled"), "{said}");
+    // The same folder again: what waited goes first.
+    let (found, said) = invoked(lab.text("cloudwatch"));
+    assert_eq!(found, (16, 0, 0), "{said}");
 }

@@ -1,7 +1,8 @@
-//! `probe lambda`: one round for each invocation of a function, published through its log.
+//! `probe lambda`: one round for each invocation of a function, published through its log or, where the
+//! store is CloudWatch, by requests to the Region that holds the fleet's metrics.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use probe::agent::{Round, round};
@@ -9,15 +10,20 @@ use probe::clock::{Clock, SystemClock};
 use probe::config::{CloudWatchSettings, Config};
 use probe::lambda::{Invocation, LambdaError, Runtime};
 use probe::publish::{Shape, VANTAGE, datums, emf};
+use probe::spool::Counts;
+use probe::window::{Sink as _, Window};
 use serde_json::json;
 
 use crate::failure::{Exit, Failure};
-use crate::fleet::shape;
+use crate::fleet::{Fleet, shape};
 use crate::setup::{Setup, environment};
+use crate::show;
 use crate::terminal::{Terminal, print};
 
 /// What is left of an invocation's time after the round, for its log and its answer.
 const MARGIN: Duration = Duration::from_millis(500);
+/// The same where windows are sent: the spool is emptied for half a second and one request more.
+const MARGIN_SENDING: Duration = Duration::from_secs(4);
 /// Memory with which Lambda gives one whole processor, MB.
 const FULL_VCPU_MB: u32 = 1_769;
 /// Metric of functions that started anew.
@@ -37,7 +43,7 @@ pub async fn run(setup: &Setup, terminal: Terminal) -> Result<(), Failure> {
     let mut is_first = true;
     loop {
         let invocation = function.runtime.next().await.map_err(lost)?;
-        let answered = function.answer(&setup.config, &invocation, is_first).await;
+        let answered = function.answer(setup, terminal, &invocation, is_first).await;
         is_first = false;
         match answered {
             Ok(told) => function.runtime.respond(&invocation.id, told).await.map_err(lost)?,
@@ -84,32 +90,57 @@ impl Function {
         })
     }
 
-    /// One round, its log lines, and what it came to. The first one after a start is measured to warm
-    /// the program up, and thrown away: starting takes the processor away from it.
+    /// One round, published, and what it came to. The first one after a start is measured to warm the
+    /// program up, and thrown away: starting takes the processor away from it.
     async fn answer(
         &self,
-        config: &Config,
+        setup: &Setup,
+        terminal: Terminal,
         invocation: &Invocation,
         is_first: bool,
     ) -> Result<String, Failure> {
         let left_ms = invocation.deadline_ms.saturating_sub(self.clock.wall_ms());
         let left = Duration::from_millis(u64::try_from(left_ms).unwrap_or_default());
-        let until = self.clock.now() + left.saturating_sub(MARGIN);
-        let round = round(config, &self.vantage, Arc::clone(&self.clock), until)
+        let margin = if setup.fleet.is_some() { MARGIN_SENDING } else { MARGIN };
+        let until = self.clock.now() + left.saturating_sub(margin);
+        let round = round(&setup.config, &self.vantage, Arc::clone(&self.clock), until)
             .await
             .map_err(|error| Failure::new(Exit::Usage, error))?;
-        let lines = if is_first { self.cold_start() } else { self.lines(&round) };
-        let mut text = lines.join("\n");
-        text.push('\n');
-        print(&text)?;
-        let told = json!({
+        let mut told = json!({
             "vantage": self.vantage,
             "cold_start": is_first,
             "samples": round.samples,
             "failures": round.failures,
             "skipped": round.skipped,
         });
+        match &setup.fleet {
+            _ if is_first => log(&self.cold_start())?,
+            None => log(&self.lines(&round))?,
+            Some(fleet) => {
+                let counts = self.send(&setup.config, fleet, round.windows).await?;
+                if counts.spooled + counts.dropped + counts.refused + counts.over_budget > 0 {
+                    terminal.say(show::counts_text(Some(counts)).trim_end());
+                }
+                told["cloudwatch"] = show::counts_json(counts);
+            }
+        }
         Ok(told.to_string())
+    }
+
+    /// Sends windows, with what earlier invocations left in the spool. A connection does not outlive an
+    /// invocation: the function is frozen until the next one, and nobody can tell what became of it.
+    async fn send(
+        &self,
+        config: &Config,
+        fleet: &Fleet,
+        windows: Vec<Window>,
+    ) -> Result<Counts, Failure> {
+        let mut sink = fleet.sink(config, Arc::clone(&self.clock)).await?;
+        let counts = sink.counts();
+        tokio::task::block_in_place(|| sink.write(windows))
+            .map_err(|error| Failure::new(Exit::Failed, error))?;
+        let counts = *counts.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(counts)
     }
 
     fn lines(&self, round: &Round) -> Vec<String> {
@@ -128,4 +159,8 @@ impl Function {
         };
         emf::lines(&self.settings.namespace, &[datum])
     }
+}
+
+fn log(lines: &[String]) -> Result<(), Failure> {
+    print(&(lines.join("\n") + "\n"))
 }

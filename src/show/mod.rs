@@ -251,16 +251,22 @@ pub fn summary_json(summary: &Summary, counts: Option<Counts>) -> Value {
         "lateness_p99_us": summary.lateness.quantile_us(0.99),
     });
     if let Some(counts) = counts {
-        document["cloudwatch"] = json!({
-            "sent": counts.sent,
-            "spooled": counts.spooled,
-            "dropped": counts.dropped,
-            "refused": counts.refused,
-            "duplicated": counts.duplicated,
-            "over_budget": counts.over_budget,
-        });
+        document["cloudwatch"] = counts_json(counts);
     }
     document
+}
+
+/// What became of the windows on their way to CloudWatch, for scripts.
+#[must_use]
+pub fn counts_json(counts: Counts) -> Value {
+    json!({
+        "sent": counts.sent,
+        "spooled": counts.spooled,
+        "dropped": counts.dropped,
+        "refused": counts.refused,
+        "duplicated": counts.duplicated,
+        "over_budget": counts.over_budget,
+    })
 }
 
 /// What became of the windows on their way to CloudWatch, if that is where they went.
