@@ -1,10 +1,16 @@
 //! The command lines of both binaries. Shapes and help only.
 
+mod init;
+mod shell;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use init::InitArgs;
+pub use shell::{CompletionsArgs, ManArgs, SchemaArgs};
 
 /// Finds the fastest endpoint for each user of an API in several AWS Regions, and routes to it.
 #[derive(Debug, Parser)]
@@ -54,6 +60,8 @@ pub enum AdvisorCommand {
     Demo(DemoArgs),
     /// Run the lab, a small AWS on loopback, until interrupted
     Lab(LabArgs),
+    /// Find endpoints, zone and records in AWS, write nearside.toml, and say what is missing
+    Init(InitArgs),
     /// Measure from this machine into the store, as `probe run` does
     Probe(WatchedRunArgs),
     /// Show what was measured: vantage x endpoint
@@ -86,6 +94,12 @@ pub enum AdvisorCommand {
     Cost(CostArgs),
     /// Check what the advisor leans on: store, zone, records, endpoints; each with what to do
     Doctor,
+    /// Print the JSON Schema of nearside.toml, by which editors complete it
+    Schema(SchemaArgs),
+    /// Print the completions for a shell
+    Completions(CompletionsArgs),
+    /// Write the manual pages
+    Man(ManArgs),
 }
 
 /// The probe's commands.
@@ -100,6 +114,10 @@ pub enum ProbeCommand {
     /// Run as a function of AWS Lambda: one round for each invocation, published through its log, or
     /// with --store cloudwatch:NAMESPACE to the Region that holds all
     Lambda,
+    /// Print the completions for a shell
+    Completions(CompletionsArgs),
+    /// Write the manual pages
+    Man(ManArgs),
 }
 
 /// `advisor demo`

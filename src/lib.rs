@@ -33,6 +33,8 @@ pub fn probe(arguments: &Probe) -> ExitCode {
         ProbeCommand::Lambda => {
             command::lambda::run(&Setup::read(&arguments.global)?, terminal).await
         }
+        ProbeCommand::Completions(args) => command::shell::completions::<Probe>(args),
+        ProbeCommand::Man(args) => command::shell::man::<Probe>(terminal, args),
         ProbeCommand::Export(args) => {
             command::export::run(&Setup::read(&arguments.global)?, terminal, args)
         }
@@ -50,6 +52,10 @@ async fn advise(arguments: &Advisor, terminal: Terminal) -> Result<(), Failure> 
     match &arguments.command {
         AdvisorCommand::Demo(args) => demo::run(terminal, args).await,
         AdvisorCommand::Lab(args) => command::lab::run(terminal, args).await,
+        AdvisorCommand::Init(args) => command::init::run(&arguments.global, terminal, args).await,
+        AdvisorCommand::Schema(args) => command::shell::schema(args),
+        AdvisorCommand::Completions(args) => command::shell::completions::<Advisor>(args),
+        AdvisorCommand::Man(args) => command::shell::man::<Advisor>(terminal, args),
         AdvisorCommand::Probe(args) if args.tui => {
             command::tui::probe(&setup()?, terminal, &args.run).await
         }

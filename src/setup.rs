@@ -11,7 +11,7 @@ use advisor::journal::{Journal, JournalError, Operation};
 use advisor::observe::Observer;
 use advisor::settings;
 use advisor::source::StoreSource;
-use advisor::zone::Zone;
+use advisor::zone::{Zone, ZoneError};
 use aws::{Access, ApiGateway, Route53Zone};
 use probe::clock::{Clock, SystemClock};
 use probe::config::{Config, DEFAULTS, Flags};
@@ -131,7 +131,10 @@ impl Setup {
 
     /// The hosted zone.
     pub async fn zone(&self) -> Result<Route53Zone, Failure> {
-        Ok(Route53Zone::open(&self.config.zone, &self.access).await?)
+        match Route53Zone::open(&self.config.zone, &self.access).await {
+            Ok(zone) => Ok(zone),
+            Err(error) => Err(zone_failure(error, &self.access).await),
+        }
     }
 
     /// API Gateway, in every Region.
@@ -155,6 +158,23 @@ impl Setup {
     }
 }
 
+/// Why the zone is not to be had. Of one that is not seen, whose credentials these are: they may be of
+/// another account.
+pub async fn zone_failure(error: ZoneError, access: &Access) -> Failure {
+    let is_missing = matches!(error, ZoneError::Missing(_));
+    let failure = Failure::from(error);
+    if !is_missing {
+        return failure;
+    }
+    match aws::caller_account(access).await {
+        Ok(Some(account)) => failure.hint(format!(
+            "these credentials belong to account {account}: use those of the zone's account, or a role of it \
+             as aws.zone_role; or check `zone`"
+        )),
+        _ => failure,
+    }
+}
+
 /// The environment, read once. Variables that are not text are left out.
 #[must_use]
 pub fn environment() -> BTreeMap<String, String> {
@@ -167,7 +187,7 @@ pub fn environment() -> BTreeMap<String, String> {
 pub fn read_config(path: &Path, environment: &BTreeMap<String, String>) -> Result<Config, Failure> {
     let text = std::fs::read_to_string(path).map_err(|cause| {
         Failure::new(Exit::Usage, format!("cannot read configuration {}: {cause}", path.display()))
-            .hint("write a nearside.toml, or name one with --config")
+            .hint("`advisor init` writes a nearside.toml; or name one with --config")
     })?;
     probe::config::build(DEFAULTS, &text, environment, &Flags::default()).map_err(|error| {
         Failure::new(Exit::Usage, format!("{}: {error}", path.display()))
@@ -196,6 +216,6 @@ fn config_path(
             Exit::Usage,
             "there is no nearside.toml here, nor in the user's configuration folder",
         )
-        .hint("name one with --config, or try `advisor demo`, which needs none")
+        .hint("`advisor init` writes one from what AWS has; `advisor demo` needs none")
     })
 }

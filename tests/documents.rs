@@ -1,12 +1,19 @@
 //! Documents that repeat what the code says must say the same.
 
+/// What to do where a document is behind the types.
+const RENEW: &str = "it is behind the types: run docs/generate.sh";
+
 #[test]
-fn the_documented_defaults_are_the_built_in_ones() {
+fn the_page_of_the_configuration_is_what_the_types_say() {
     let document = include_str!("../docs/configuration.md");
-    assert!(
-        document.contains(probe::config::DEFAULTS),
-        "docs/configuration.md does not hold probe/src/config/defaults.toml as it is"
-    );
+    assert!(document == probe::config::reference(), "docs/configuration.md: {RENEW}");
+    assert!(document.contains(probe::config::DEFAULTS));
+}
+
+#[test]
+fn the_schema_is_what_the_types_say() {
+    let document = include_str!("../docs/nearside.schema.json");
+    assert!(document == probe::config::schema_text(), "docs/nearside.schema.json: {RENEW}");
 }
 
 #[test]

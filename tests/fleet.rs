@@ -142,9 +142,10 @@ fn the_advisor_decides_from_cloudwatch() {
         doctor["checks"].as_array().unwrap().iter().map(|c| c["what"].as_str().unwrap()).collect();
     assert_eq!(
         seen[..6],
-        ["configuration", "measurements", "metrics", "journal", "zone", "records"]
+        ["configuration", "clock", "credentials", "zone", "records", "protections"]
     );
-    assert_eq!(seen.len(), 10, "one for each endpoint: {seen:?}");
+    assert_eq!(seen[seen.len() - 3..], ["journal", "metrics", "measurements"]);
+    assert_eq!(seen.len(), 17, "two for each endpoint: {seen:?}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use probe::clock::Clock;
 use probe::config::{Alias, Config, EndpointKind};
 use tokio::task::JoinSet;
 
+use crate::denial::Denial;
 use crate::name::Name;
 
 /// A custom domain as API Gateway lists it in one Region.
@@ -31,12 +32,55 @@ pub struct DomainTarget {
     pub hosted_zone_id: String,
 }
 
+/// A custom domain with all that it answers by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedDomain {
+    /// Its name.
+    pub name: Name,
+    /// Regional and edge-optimized; a private one has none.
+    pub faces: Vec<Face>,
+}
+
+/// One of the ways in which a custom domain is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Face {
+    /// Regional or edge-optimized.
+    pub kind: EndpointKind,
+    /// What alias records point at.
+    pub target: DomainTarget,
+    /// `AVAILABLE`, or what keeps it from being so.
+    pub status: String,
+    /// More about the status, in API Gateway's words.
+    pub status_message: Option<String>,
+}
+
+impl ListedDomain {
+    /// The face of this kind.
+    #[must_use]
+    pub fn face(&self, kind: EndpointKind) -> Option<&Face> {
+        self.faces.iter().find(|face| face.kind == kind)
+    }
+}
+
+impl From<ListedDomain> for CustomDomain {
+    /// With the status of the face that is not ready, where there is one.
+    fn from(listed: ListedDomain) -> Self {
+        let unready = listed.faces.iter().find(|face| face.status != "AVAILABLE");
+        let telling = unready.or(listed.faces.first());
+        Self {
+            status: telling.map(|face| face.status.clone()).unwrap_or_default(),
+            status_message: telling.and_then(|face| face.status_message.clone()),
+            targets: listed.faces.into_iter().map(|face| face.target).collect(),
+        }
+    }
+}
+
 /// Why API Gateway did not say.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DomainError {
     /// These credentials may not ask.
-    #[error("not permitted: {0}")]
-    Denied(String),
+    #[error("{0}")]
+    Denied(Denial),
     /// Anything else.
     #[error("{0}")]
     Failed(String),
@@ -50,6 +94,29 @@ pub trait Domains: Sync {
         region: &str,
         name: &Name,
     ) -> impl Future<Output = Result<Option<CustomDomain>, DomainError>> + Send;
+
+    /// All custom domains of a Region, by name, each once.
+    fn list(
+        &self,
+        region: &str,
+    ) -> impl Future<Output = Result<Vec<ListedDomain>, DomainError>> + Send;
+}
+
+/// What each of these Regions lists, all asked at once, so that one that does not answer delays no other.
+pub async fn list_all<D: Domains + Clone + Send + 'static>(
+    domains: &D,
+    regions: impl IntoIterator<Item = String>,
+) -> BTreeMap<String, Result<Vec<ListedDomain>, DomainError>> {
+    let mut asked = JoinSet::new();
+    for region in regions {
+        let domains = domains.clone();
+        asked.spawn(async move {
+            let listed = domains.list(&region).await;
+            (region, listed)
+        });
+    }
+    // The tasks neither panic nor are they aborted.
+    asked.join_all().await.into_iter().collect()
 }
 
 /// What API Gateway says of one endpoint.

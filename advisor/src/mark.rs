@@ -40,6 +40,12 @@ impl Marks {
         self.service.child("_nearside-lock")
     }
 
+    /// Where a record is tried that stands for a moment only.
+    #[must_use]
+    pub fn trial(&self) -> Name {
+        self.service.child("_nearside-trial")
+    }
+
     /// Where the owner marker stands.
     #[must_use]
     pub fn owner(&self) -> Name {

@@ -121,6 +121,23 @@ impl Observer {
         Err(last)
     }
 
+    /// The IPv4 addresses that a name server of the zone answers for a name.
+    pub async fn addresses(&self, name: &Name) -> Result<BTreeSet<IpAddr>, AskError> {
+        let answer = self.ask(name, DnsType::A, None).await?;
+        Ok(answer.addresses().map(|(address, _)| address).collect())
+    }
+
+    /// What an endpoint shows of itself when it is asked as the service, through its alias target.
+    pub async fn show(&self, id: &str) -> Result<Proof, String> {
+        let endpoint =
+            self.endpoint(id).ok_or_else(|| "it is not in the configuration".to_owned())?;
+        let addresses = self.alias_addresses(endpoint).await?;
+        // IPv4 where there is any: health checkers and many probes have no IPv6.
+        let address = addresses.iter().find(|address| address.is_ipv4()).or(addresses.first());
+        let address = address.ok_or_else(|| "its alias target has no address".to_owned())?;
+        self.healthy_proof(endpoint, *address).await
+    }
+
     fn endpoint(&self, id: &str) -> Option<&Endpoint> {
         self.config.endpoints.iter().find(|endpoint| endpoint.id == id)
     }
@@ -158,11 +175,7 @@ impl Observer {
     async fn prove_endpoint(&self, id: &str) -> Result<(i64, RegionProof), String> {
         let endpoint =
             self.endpoint(id).ok_or_else(|| "it is not in the configuration".to_owned())?;
-        let addresses = self.alias_addresses(endpoint).await?;
-        // IPv4 where there is any: health checkers and many probes have no IPv6.
-        let address = addresses.iter().find(|address| address.is_ipv4()).or(addresses.first());
-        let address = address.ok_or_else(|| "its alias target has no address".to_owned())?;
-        let proof = self.healthy_proof(endpoint, *address).await?;
+        let proof = self.show(id).await?;
         let not_after_s =
             proof.certificate_not_after_s.ok_or_else(|| "it shows no certificate".to_owned())?;
         Ok((not_after_s.saturating_mul(1_000), region_proof(endpoint, &proof)))

@@ -7,6 +7,7 @@ use std::future::Future;
 use probe::url::IpPrefix;
 use serde::{Deserialize, Serialize};
 
+use crate::denial::Denial;
 use crate::name::Name;
 use crate::record::{ChangeBatch, RecordSet, RecordType};
 
@@ -117,8 +118,8 @@ pub enum ZoneError {
     #[error("Route 53 asked to wait ({0})")]
     Busy(String),
     /// Credentials are missing, expired, or lack a permission.
-    #[error("not permitted: {0}")]
-    Denied(String),
+    #[error("{0}")]
+    Denied(Denial),
     /// No reply: the call may have been taken. Reading back settles it.
     #[error("no reply from Route 53 ({0}); the call may or may not have been taken")]
     Unsettled(String),
@@ -135,9 +136,7 @@ impl ZoneError {
             Self::Missing(_) => {
                 Some("check `zone` in nearside.toml, and the account of the credentials in use")
             }
-            Self::Denied(_) => {
-                Some("refresh the credentials, or add the named route53 permission to their policy")
-            }
+            Self::Denied(denial) => Some(denial.hint()),
             Self::Busy(_) => Some("wait a minute: another change or another client is active"),
             Self::Unsettled(_) => Some("`advisor apply --resume` reads back what happened"),
             Self::Refused { .. } | Self::Failed(_) => None,

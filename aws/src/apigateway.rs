@@ -2,8 +2,12 @@
 //!
 //! It lists; what a status means is for the guards. One call a page, signed for the Region asked.
 
-use advisor::domains::{CustomDomain, DomainError, DomainTarget, Domains};
+use std::collections::BTreeMap;
+
+use advisor::denial::Denial;
+use advisor::domains::{CustomDomain, DomainError, DomainTarget, Domains, Face, ListedDomain};
 use advisor::name::Name;
+use probe::config::EndpointKind;
 use serde::Deserialize;
 
 use crate::protections::escape;
@@ -69,6 +73,7 @@ struct DomainV2 {
 struct ConfigurationV2 {
     api_gateway_domain_name: Option<String>,
     hosted_zone_id: Option<String>,
+    endpoint_type: Option<String>,
     domain_name_status: Option<String>,
     domain_name_status_message: Option<String>,
 }
@@ -82,13 +87,12 @@ impl ApiGateway {
         Ok(Self { signed, overrides: [over("api gateway"), over("apigatewayv2")] })
     }
 
-    /// The domain of this name in one form of the API, and where the next page begins.
+    /// One page of the domains in one form of the API, and where the next page begins.
     async fn page(
         &self,
         (form, region): (Form, &str),
-        name: &Name,
         from: Option<&str>,
-    ) -> Result<(Option<CustomDomain>, Option<String>), DomainError> {
+    ) -> Result<(Vec<ListedDomain>, Option<String>), DomainError> {
         let suffix = if region.starts_with("cn-") { ".cn" } else { "" };
         let public = format!("https://apigateway.{region}.amazonaws.com{suffix}");
         let base = self.overrides[form as usize].as_deref().unwrap_or(&public);
@@ -106,29 +110,33 @@ impl ApiGateway {
         if !reply.status.is_success() {
             return Err(refused(&reply));
         }
-        match form {
+        Ok(match form {
             Form::V1 => {
                 let page: PageV1 = read(&reply)?;
-                let found = page.item.into_iter().find(|one| is(&one.domain_name, name));
-                Ok((found.map(from_v1), page.position))
+                (page.item.into_iter().filter_map(from_v1).collect(), page.position)
             }
             Form::V2 => {
                 let page: PageV2 = read(&reply)?;
-                let found = page.items.into_iter().find(|one| is(&one.domain_name, name));
-                Ok((found.map(from_v2), page.next_token))
+                (page.items.into_iter().filter_map(from_v2).collect(), page.next_token)
             }
-        }
+        })
     }
-}
 
-impl Domains for ApiGateway {
-    async fn domain(&self, region: &str, name: &Name) -> Result<Option<CustomDomain>, DomainError> {
+    /// The domains that are wanted, in both forms; no page is read after the first find if one suffices.
+    async fn pages(
+        &self,
+        region: &str,
+        wanted: impl Fn(&ListedDomain) -> bool + Send + Sync,
+        first_only: bool,
+    ) -> Result<Vec<ListedDomain>, DomainError> {
+        let mut all = Vec::new();
         for form in [Form::V1, Form::V2] {
             let mut from: Option<String> = None;
             for page in 1..=MAX_PAGES {
-                let (found, next) = self.page((form, region), name, from.as_deref()).await?;
-                if found.is_some() {
-                    return Ok(found);
+                let (found, next) = self.page((form, region), from.as_deref()).await?;
+                all.extend(found.into_iter().filter(&wanted));
+                if first_only && !all.is_empty() {
+                    return Ok(all);
                 }
                 from = next;
                 if from.is_none() {
@@ -140,17 +148,32 @@ impl Domains for ApiGateway {
                 }
             }
         }
-        Ok(None)
+        Ok(all)
+    }
+}
+
+impl Domains for ApiGateway {
+    async fn domain(&self, region: &str, name: &Name) -> Result<Option<CustomDomain>, DomainError> {
+        let found = self.pages(region, |one| one.name == *name, true).await?;
+        Ok(found.into_iter().next().map(CustomDomain::from))
+    }
+
+    async fn list(&self, region: &str) -> Result<Vec<ListedDomain>, DomainError> {
+        let mut each: BTreeMap<Name, ListedDomain> = BTreeMap::new();
+        for one in self.pages(region, |_| true, false).await? {
+            // The first form tells more of a domain; the second has those that the first does not know.
+            let known = each.entry(one.name.clone()).or_insert_with(|| one.clone());
+            if known.faces.is_empty() {
+                *known = one;
+            }
+        }
+        Ok(each.into_values().collect())
     }
 }
 
 fn asks_to_wait(reply: &Reply) -> bool {
     let throttled = Some("TooManyRequestsException") == reply.error_type.as_deref();
     throttled || reply.status.as_u16() == 429
-}
-
-fn is(listed: &str, name: &Name) -> bool {
-    Name::parse(listed).as_ref() == Ok(name)
 }
 
 fn read<'a, T: Deserialize<'a>>(reply: &'a Reply) -> Result<T, DomainError> {
@@ -161,41 +184,51 @@ fn read<'a, T: Deserialize<'a>>(reply: &'a Reply) -> Result<T, DomainError> {
 
 fn unanswered(error: CallError) -> DomainError {
     match error {
-        CallError::Credentials(cause) => DomainError::Denied(cause),
+        CallError::Credentials(cause) => DomainError::Denied(Denial::NoCredentials(cause)),
         CallError::NoReply(cause) => DomainError::Failed(cause),
     }
 }
 
 fn refused(reply: &Reply) -> DomainError {
     let kind = reply.error_type.clone().unwrap_or_else(|| reply.status.to_string());
-    let message = serde_json::from_slice::<serde_json::Value>(&reply.body).ok();
-    let message = message.as_ref().and_then(|body| body.get("message")?.as_str()).unwrap_or("");
-    let cause = if message.is_empty() { kind } else { format!("{kind}: {message}") };
-    if reply.is_denied() { DomainError::Denied(cause) } else { DomainError::Failed(cause) }
-}
-
-fn target(dns_name: Option<String>, zone: Option<String>) -> Option<DomainTarget> {
-    let dns_name = Name::parse(&dns_name?).ok()?;
-    Some(DomainTarget { dns_name, hosted_zone_id: zone.unwrap_or_default() })
-}
-
-fn from_v1(listed: DomainV1) -> CustomDomain {
-    let regional = target(listed.regional_domain_name, listed.regional_hosted_zone_id);
-    let edge = target(listed.distribution_domain_name, listed.distribution_hosted_zone_id);
-    CustomDomain {
-        status: listed.domain_name_status.unwrap_or_default(),
-        status_message: listed.domain_name_status_message,
-        targets: regional.into_iter().chain(edge).collect(),
+    let body = serde_json::from_slice::<serde_json::Value>(&reply.body).ok();
+    let message = body.as_ref().and_then(|body| body.get("message")?.as_str()).unwrap_or("");
+    match (reply.is_denied(), message) {
+        (true, message) => DomainError::Denied(Denial::of(&kind, message)),
+        (false, "") => DomainError::Failed(kind),
+        (false, message) => DomainError::Failed(format!("{kind}: {message}")),
     }
 }
 
-fn from_v2(listed: DomainV2) -> CustomDomain {
-    let unready = |one: &&ConfigurationV2| one.domain_name_status.as_deref() != Some("AVAILABLE");
-    let configurations = listed.domain_name_configurations;
-    let telling = configurations.iter().find(unready).or(configurations.first());
-    let status = telling.and_then(|one| one.domain_name_status.clone()).unwrap_or_default();
-    let status_message = telling.and_then(|one| one.domain_name_status_message.clone());
-    let targets = configurations.into_iter();
-    let targets = targets.filter_map(|one| target(one.api_gateway_domain_name, one.hosted_zone_id));
-    CustomDomain { status, status_message, targets: targets.collect() }
+/// A face, where the target is there; a name that cannot stand in DNS is none.
+fn face(
+    kind: EndpointKind,
+    (dns_name, zone): (Option<String>, Option<String>),
+    (status, status_message): (Option<String>, Option<String>),
+) -> Option<Face> {
+    let dns_name = Name::parse(&dns_name?).ok()?;
+    let target = DomainTarget { dns_name, hosted_zone_id: zone.unwrap_or_default() };
+    Some(Face { kind, target, status: status.unwrap_or_default(), status_message })
+}
+
+fn from_v1(listed: DomainV1) -> Option<ListedDomain> {
+    let status = (listed.domain_name_status, listed.domain_name_status_message);
+    let regional = (listed.regional_domain_name, listed.regional_hosted_zone_id);
+    let edge = (listed.distribution_domain_name, listed.distribution_hosted_zone_id);
+    let faces = [(EndpointKind::Regional, regional), (EndpointKind::EdgeOptimized, edge)];
+    let faces = faces.into_iter().filter_map(|(kind, target)| face(kind, target, status.clone()));
+    Some(ListedDomain { name: Name::parse(&listed.domain_name).ok()?, faces: faces.collect() })
+}
+
+fn from_v2(listed: DomainV2) -> Option<ListedDomain> {
+    let one = |one: ConfigurationV2| {
+        let kind = match one.endpoint_type.as_deref() {
+            Some("EDGE") => EndpointKind::EdgeOptimized,
+            _ => EndpointKind::Regional,
+        };
+        let status = (one.domain_name_status, one.domain_name_status_message);
+        face(kind, (one.api_gateway_domain_name, one.hosted_zone_id), status)
+    };
+    let faces = listed.domain_name_configurations.into_iter().filter_map(one).collect();
+    Some(ListedDomain { name: Name::parse(&listed.domain_name).ok()?, faces })
 }

@@ -1,5 +1,6 @@
 //! From the SDK's errors to the advisor's: by what the caller must do about them.
 
+use advisor::denial::Denial;
 use advisor::zone::ZoneError;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_route53::error::{ProvideErrorMetadata, SdkError};
@@ -15,7 +16,7 @@ const BUSY: [&str; 5] = [
 ];
 
 /// Codes about who is asking.
-pub(crate) const DENIED: [&str; 12] = [
+pub(crate) const DENIED: [&str; 13] = [
     "AccessDenied",
     "AccessDeniedException",
     "ExpiredToken",
@@ -26,6 +27,7 @@ pub(crate) const DENIED: [&str; 12] = [
     "MissingAuthenticationTokenException",
     "OptInRequired",
     "RequestExpired",
+    "RequestTimeTooSkewed",
     "SignatureDoesNotMatch",
     "UnrecognizedClientException",
 ];
@@ -75,7 +77,7 @@ where
     match error {
         SdkError::ServiceError(context) => service_error(context.err(), effect, zone, text),
         SdkError::ConstructionFailure(_) => ZoneError::Failed(text()),
-        _ if is_about_credentials(error) => ZoneError::Denied(text()),
+        _ if is_about_credentials(error) => ZoneError::Denied(Denial::NoCredentials(text())),
         _ if effect == Effect::Writes => ZoneError::Unsettled(text()),
         _ => ZoneError::Failed(text()),
     }
@@ -106,7 +108,7 @@ pub(crate) fn service_code(
             ZoneError::Refused { code: code.to_owned(), messages: vec![message.to_owned()] }
         }
         _ if BUSY.contains(&code) => ZoneError::Busy(format!("{code}: {message}")),
-        _ if DENIED.contains(&code) => ZoneError::Denied(format!("{code}: {message}")),
+        _ if DENIED.contains(&code) => ZoneError::Denied(Denial::of(code, message)),
         "" | "InternalError" | "InternalFailure" | "InternalServiceError"
             if effect == Effect::Writes =>
         {

@@ -19,4 +19,4 @@ pub use apigateway::ApiGateway;
 pub use cloudwatch::{CloudWatchCourier, CloudWatchSource, GridError};
 pub use s3::{S3, S3Error};
 pub use session::Access;
-pub use zone::Route53Zone;
+pub use zone::{Route53Zone, caller_account, server_time_ms};

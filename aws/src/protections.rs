@@ -4,6 +4,7 @@
 
 use std::fmt::Write as _;
 
+use advisor::denial::Denial;
 use advisor::name::Name;
 use advisor::record::RecordType;
 use advisor::zone::{Protection, ZoneError};
@@ -84,7 +85,7 @@ fn asks_to_wait(reply: &Reply) -> bool {
 
 fn unanswered(error: CallError) -> ZoneError {
     match error {
-        CallError::Credentials(cause) => ZoneError::Denied(cause),
+        CallError::Credentials(cause) => ZoneError::Denied(Denial::NoCredentials(cause)),
         CallError::NoReply(cause) => ZoneError::Failed(cause),
     }
 }
@@ -172,7 +173,7 @@ mod tests {
     fn refusals_are_told_by_their_code() {
         let body = "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>";
         let denied = read(&reply(StatusCode::FORBIDDEN, body), "Z1").err();
-        assert_eq!(denied, Some(ZoneError::Denied("AccessDenied: no".into())));
+        assert_eq!(denied, Some(ZoneError::Denied(Denial::of("AccessDenied", "no"))));
         let odd = read(&reply(StatusCode::BAD_GATEWAY, "<html>"), "Z1").err();
         assert_eq!(odd, Some(ZoneError::Failed("status 502 Bad Gateway".into())));
     }

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use advisor::zone::ZoneError;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -11,7 +12,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_types::service_config::ServiceConfigKey;
 
-use crate::error::causes;
+use crate::error::{Effect, translate};
 
 /// One attempt of a call.
 pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -106,10 +107,11 @@ fn with_sts(config: &SdkConfig, access: &Access) -> SdkConfig {
 }
 
 /// The account that these credentials belong to.
-pub(crate) async fn account(config: &SdkConfig, access: &Access) -> Result<String, String> {
+pub(crate) async fn account(config: &SdkConfig, access: &Access) -> Result<String, ZoneError> {
     let client = aws_sdk_sts::Client::new(&with_sts(config, access));
-    let reply = client.get_caller_identity().send().await.map_err(|error| causes(&error))?;
-    reply.account.ok_or_else(|| "the reply names no account".to_owned())
+    let reply = client.get_caller_identity().send().await;
+    let reply = reply.map_err(|error| translate(&error, Effect::Reads, ""))?;
+    reply.account.ok_or_else(|| ZoneError::Failed("the reply names no account".to_owned()))
 }
 
 /// The address that the environment or the profile gives a service, by the SDKs' own rules: first

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_credential_types::provider::ProvideCredentials as _;
+use aws_sdk_route53::primitives::{DateTime, DateTimeFormat};
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper::header::ACCEPT;
+use hyper::header::{ACCEPT, DATE};
 use hyper::{Request, StatusCode, Uri};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
@@ -129,6 +130,25 @@ impl Signed {
         let error_type = head.headers.get("x-amzn-errortype").and_then(|value| value.to_str().ok());
         let error_type = error_type.map(|kind| kind.split(':').next().unwrap_or(kind).to_owned());
         Ok(Reply { status: head.status, error_type, body })
+    }
+
+    /// What a server's clock says, in ms since 1970, by the date of its answer to an unsigned request,
+    /// whatever the answer is.
+    pub(crate) async fn time_ms(&self, base: &str) -> Result<i64, CallError> {
+        let no_reply =
+            |cause: String| CallError::NoReply(format!("{}: {cause}", without_user(base)));
+        let uri: Uri = base.parse().map_err(|_| no_reply("it is no URL".into()))?;
+        let request = Request::get(uri).body(Empty::new());
+        let request = request.map_err(|error| no_reply(error.to_string()))?;
+        let asked = tokio::time::timeout(ATTEMPT_TIMEOUT, self.http.request(request)).await;
+        let reply = asked
+            .map_err(|_| no_reply(format!("no answer within {} s", ATTEMPT_TIMEOUT.as_secs())))?
+            .map_err(|error| no_reply(causes(&error)))?;
+        let date = reply.headers().get(DATE).and_then(|date| date.to_str().ok());
+        let date = date.ok_or_else(|| no_reply("the answer has no date".into()))?;
+        let date = DateTime::from_str(date, DateTimeFormat::HttpDate);
+        let date = date.ok().and_then(|date| date.to_millis().ok());
+        date.ok_or_else(|| no_reply("the answer's date is not readable".into()))
     }
 
     async fn signed(&self, call: &Call<'_>) -> Result<Request<Empty<Bytes>>, CallError> {

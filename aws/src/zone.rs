@@ -30,17 +30,22 @@ const PUBLIC_API: (&str, &str) = ("https://route53.amazonaws.com", "us-east-1");
 /// One hosted zone.
 #[derive(Debug, Clone)]
 pub struct Route53Zone {
-    client: Client,
-    config: SdkConfig,
+    api: Api,
     access: Access,
-    signed: Signed,
-    base: String,
     facts: ZoneFacts,
 }
 
-impl Route53Zone {
-    /// Finds a public hosted zone by its name, or by its id (which starts with `Z`).
-    pub async fn open(zone: &str, access: &Access) -> Result<Self, ZoneError> {
+/// Route 53 as the environment leads to it.
+#[derive(Debug, Clone)]
+struct Api {
+    client: Client,
+    config: SdkConfig,
+    signed: Signed,
+    base: String,
+}
+
+impl Api {
+    async fn open(access: &Access) -> Result<Self, ZoneError> {
         let config = session(access, access.zone_role.as_deref()).await;
         let configured = || configured_endpoint(&config, "route 53");
         let over = access.endpoint_url.clone().or_else(configured);
@@ -49,10 +54,62 @@ impl Route53Zone {
         settings.set_endpoint_url(over);
         let client = Client::from_conf(settings.build());
         let signed = Signed::new(&config).map_err(|error| ZoneError::Failed(error.to_string()))?;
-        let id = if is_zone_id(zone) { zone.to_owned() } else { find(&client, zone).await? };
-        let found = client
+        Ok(Self { client, config, signed, base })
+    }
+
+    /// The account of the credentials, as [`Route53Zone::account`] has it.
+    async fn account(&self, access: &Access) -> Option<Result<String, ZoneError>> {
+        let elsewhere = self.base != PUBLIC_API.0;
+        let own_sts =
+            access.sts_url.is_some() || configured_endpoint(&self.config, "sts").is_some();
+        if elsewhere && !own_sts {
+            return None;
+        }
+        Some(account(&self.config, access).await)
+    }
+}
+
+/// What Route 53's clock says, in ms since 1970. Any answer tells it, also to nobody.
+pub async fn server_time_ms(access: &Access) -> Result<i64, ZoneError> {
+    let api = Api::open(access).await?;
+    api.signed.time_ms(&api.base).await.map_err(|error| ZoneError::Failed(error.to_string()))
+}
+
+/// The account of the credentials that Route 53 is asked with. `None` where its address is not AWS's own
+/// and the token service has none either.
+pub async fn caller_account(access: &Access) -> Result<Option<String>, ZoneError> {
+    let account = Api::open(access).await?.account(access).await;
+    account.transpose()
+}
+
+impl Route53Zone {
+    /// Finds a public hosted zone by its name, or by its id (which starts with `Z`).
+    pub async fn open(zone: &str, access: &Access) -> Result<Self, ZoneError> {
+        let api = Api::open(access).await?;
+        let id = if is_zone_id(zone) { zone.to_owned() } else { find(&api.client, zone).await? };
+        Self::of_id(api, &id, zone, access).await
+    }
+
+    /// Finds the public hosted zone that holds a name: the longest whose name ends it.
+    pub async fn holding(name: &Name, access: &Access) -> Result<Self, ZoneError> {
+        let api = Api::open(access).await?;
+        let mut rest = name.without_dot();
+        while rest.contains('.') {
+            match find(&api.client, rest).await {
+                Ok(id) => return Self::of_id(api, &id, rest, access).await,
+                Err(ZoneError::Missing(_)) => {}
+                Err(error) => return Err(error),
+            }
+            rest = rest.split_once('.').map_or("", |(_, parent)| parent);
+        }
+        Err(ZoneError::Missing(name.without_dot().to_owned()))
+    }
+
+    async fn of_id(api: Api, id: &str, zone: &str, access: &Access) -> Result<Self, ZoneError> {
+        let found = api
+            .client
             .get_hosted_zone()
-            .id(&id)
+            .id(id)
             .send()
             .await
             .map_err(|error| translate(&error, Effect::Reads, zone))?;
@@ -60,22 +117,17 @@ impl Route53Zone {
         let hosted = found.hosted_zone.ok_or_else(|| ZoneError::Missing(zone.to_owned()))?;
         let name = Name::parse(&hosted.name)
             .map_err(|error| ZoneError::Failed(format!("zone '{zone}': {error}")))?;
-        let api = without_user(&base);
-        let (access, facts) = (access.clone(), ZoneFacts { id, name, name_servers, api });
-        Ok(Self { client, config, access, signed, base, facts })
+        let (id, address) = (id.to_owned(), without_user(&api.base));
+        let facts = ZoneFacts { id, name, name_servers, api: address };
+        Ok(Self { api, access: access.clone(), facts })
     }
 
     /// The account that writes, for people to see before they confirm. `None` where Route 53 is at another
     /// address than AWS's own and the token service is not: credentials meant for one server are not shown
     /// to another.
     pub async fn account(&self) -> Option<Result<String, String>> {
-        let elsewhere = self.base != PUBLIC_API.0;
-        let own_sts =
-            self.access.sts_url.is_some() || configured_endpoint(&self.config, "sts").is_some();
-        if elsewhere && !own_sts {
-            return None;
-        }
-        Some(account(&self.config, &self.access).await)
+        let account = self.api.account(&self.access).await;
+        account.map(|known| known.map_err(|error| error.to_string()))
     }
 }
 
@@ -120,6 +172,7 @@ impl Zone for Route53Zone {
     async fn record_sets(&self, name: &Name) -> Result<Vec<RecordSet>, ZoneError> {
         let mut sets = Vec::new();
         let mut request = self
+            .api
             .client
             .list_resource_record_sets()
             .hosted_zone_id(&self.facts.id)
@@ -140,6 +193,7 @@ impl Zone for Route53Zone {
                 return Ok(sets);
             };
             request = self
+                .api
                 .client
                 .list_resource_record_sets()
                 .hosted_zone_id(&self.facts.id)
@@ -151,7 +205,7 @@ impl Zone for Route53Zone {
     }
 
     async fn protections(&self) -> Result<Vec<Protection>, ZoneError> {
-        protections::list(&self.signed, (&self.base, PUBLIC_API.1), &self.facts.id).await
+        protections::list(&self.api.signed, (&self.api.base, PUBLIC_API.1), &self.facts.id).await
     }
 
     async fn test_dns_answer(
@@ -161,6 +215,7 @@ impl Zone for Route53Zone {
         subnet: IpPrefix,
     ) -> Result<Vec<String>, ZoneError> {
         let reply = self
+            .api
             .client
             .test_dns_answer()
             .hosted_zone_id(&self.facts.id)
@@ -187,6 +242,7 @@ impl Zone for Route53Zone {
             .map_err(|error| ZoneError::Failed(error.to_string()))?;
         let once = Config::builder().retry_config(RetryConfig::disabled());
         let taken = self
+            .api
             .client
             .change_resource_record_sets()
             .hosted_zone_id(&self.facts.id)
@@ -204,6 +260,7 @@ impl Zone for Route53Zone {
 
     async fn change_status(&self, id: &ChangeId) -> Result<ChangeStatus, ZoneError> {
         let reply = self
+            .api
             .client
             .get_change()
             .id(&id.0)
@@ -221,6 +278,7 @@ impl Zone for Route53Zone {
         let mut marker = None;
         for _ in 0..MAX_PAGES {
             let page = self
+                .api
                 .client
                 .list_health_checks()
                 .set_marker(marker)
@@ -254,6 +312,7 @@ impl Zone for Route53Zone {
             .build()
             .map_err(|error| ZoneError::Failed(error.to_string()))?;
         let reply = self
+            .api
             .client
             .create_health_check()
             .caller_reference(&spec.caller_reference)
@@ -271,6 +330,7 @@ impl Zone for Route53Zone {
 
     async fn observations(&self, id: &str) -> Result<Observations, ZoneError> {
         let reply = self
+            .api
             .client
             .get_health_check_status()
             .health_check_id(id)
@@ -287,7 +347,7 @@ impl Zone for Route53Zone {
     }
 
     async fn delete_health_check(&self, id: &str) -> Result<(), ZoneError> {
-        let reply = self.client.delete_health_check().health_check_id(id).send().await;
+        let reply = self.api.client.delete_health_check().health_check_id(id).send().await;
         match reply.map_err(|error| translate(&error, Effect::Reads, self.facts.name.as_str())) {
             Ok(_) => Ok(()),
             // Repeating a delete whose reply was lost finds nothing, which is what was wanted.
@@ -317,6 +377,7 @@ impl Route53Zone {
     async fn tag(&self, id: &str, spec: &HealthCheckSpec) {
         let tag = |key: &str, value: &str| sdk::Tag::builder().key(key).value(value).build();
         let tagged = self
+            .api
             .client
             .change_tags_for_resource()
             .resource_type(sdk::TagResourceType::Healthcheck)

@@ -17,7 +17,7 @@ pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
-/// The calendar, for the validity of certificates alone.
+/// The calendar, for the validity of certificates and signatures alone.
 pub(crate) fn calendar() -> jiff::Timestamp {
     jiff::Timestamp::now()
 }

@@ -1,13 +1,17 @@
 //! `advisor doctor`: whether everything that the advisor leans on is there, in the order to fix it.
 //! It only reads.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use advisor::answers::Answers as _;
+use advisor::domains::{DomainError, DomainFinding, findings};
 use advisor::journal::Journal;
+use advisor::lint::{Lint, lint};
 use advisor::matrix::MatrixSource as _;
-use advisor::settings::millis;
+use advisor::settings::{self, millis};
 use advisor::survey::ZoneView;
+use advisor::zone::ZoneError;
 use aws::Route53Zone;
 use serde_json::{Value, json};
 
@@ -19,6 +23,9 @@ use crate::terminal::Terminal;
 
 /// The least that is left of a certificate, in ms: what the guards ask for.
 const CERTIFICATE_MS: i64 = 14 * 86_400_000;
+
+/// How far this machine's clock may be from AWS's, in ms: half a window of a minute.
+const CLOCK_MS: i64 = 30_000;
 
 /// What was looked at, and what was found: a fact, or a failure with what to try.
 struct Check {
@@ -52,22 +59,51 @@ async fn look(global: &Global) -> Vec<Check> {
     let config = &setup.config;
     let (vantages, endpoints) = (config.vantages.len(), config.endpoints.len());
     add("configuration", Ok(format!("{vantages} vantages, {endpoints} endpoints")));
-    add("measurements", measurements(&setup).await);
-    if config.cloudwatch.is_some() {
-        add("metrics", metrics(&setup));
-    }
-    add("journal", journal(&setup));
+    add("clock", clock(&setup).await);
+    add("credentials", credentials(&setup).await);
     match setup.zone().await {
         Err(failure) => add("zone", Err(failure)),
         Ok(zone) => {
             let facts = advisor::zone::Zone::facts(&zone);
             add("zone", Ok(format!("{} ({}) at {}", facts.name, facts.id, facts.api)));
-            add("records", records(&setup, &zone).await);
-            let proven = proofs(&setup, &zone).await;
-            checks.extend(proven);
+            checks.extend(records(&setup, &zone).await);
+            checks.push(Check { what: "protections".to_owned(), found: protections(&zone).await });
+            checks.extend(domains(&setup).await);
+            checks.extend(proofs(&setup, &zone).await);
         }
     }
+    let mut add = |what: &str, found| checks.push(Check { what: what.to_owned(), found });
+    add("journal", journal(&setup));
+    if config.cloudwatch.is_some() {
+        add("metrics", metrics(&setup));
+    }
+    add("measurements", measurements(&setup).await);
     checks
+}
+
+/// This machine's clock beside Route 53's: windows are named by it, and signatures hold for minutes.
+async fn clock(setup: &Setup) -> Result<String, Failure> {
+    let before_ms = setup.now_ms();
+    let server_ms = aws::server_time_ms(&setup.access).await?;
+    let here_ms = i64::midpoint(before_ms, setup.now_ms());
+    let ahead_ms = here_ms - server_ms;
+    let side = if ahead_ms < 0 { "behind" } else { "ahead of" };
+    if ahead_ms.abs() <= CLOCK_MS {
+        return Ok(format!("within {} s of Route 53's", CLOCK_MS / 1_000));
+    }
+    let message = format!("this machine's is {} s {side} Route 53's", ahead_ms.abs() / 1_000);
+    Err(Failure::new(Exit::Failed, message).hint(
+        "set it, by NTP if possible: windows of different machines are compared by their times, and AWS \
+         refuses signatures that are minutes off",
+    ))
+}
+
+async fn credentials(setup: &Setup) -> Result<String, Failure> {
+    let account = aws::caller_account(&setup.access).await?;
+    Ok(account.map_or_else(
+        || "not asked for their account: Route 53 is at another address than AWS's".to_owned(),
+        |account| format!("account {account}"),
+    ))
 }
 
 /// The age of the newest closed block.
@@ -112,12 +148,85 @@ fn journal(setup: &Setup) -> Result<String, Failure> {
     }
 }
 
-async fn records(setup: &Setup, zone: &Route53Zone) -> Result<String, Failure> {
-    let view = ZoneView::read(zone, &setup.config).await?;
-    let live = view.live().map_err(advisor::survey::SurveyError::from)?;
-    let labels: Vec<String> =
-        live.labels.iter().map(|(label, endpoint)| format!("{label} -> {endpoint}")).collect();
-    Ok(labels.join(", "))
+/// The group at the service name, and what in it does not do what it seems to.
+async fn records(setup: &Setup, zone: &Route53Zone) -> Vec<Check> {
+    let check = |found| Check { what: "records".to_owned(), found };
+    let view = match ZoneView::read(zone, &setup.config).await {
+        Ok(view) => view,
+        Err(error) => return vec![check(Err(error.into()))],
+    };
+    let live = view.live().map_err(|error| advisor::survey::SurveyError::from(error).into());
+    let live = live.map(|live| {
+        let labels = live.labels.iter().map(|(label, endpoint)| format!("{label} -> {endpoint}"));
+        labels.collect::<Vec<_>>().join(", ")
+    });
+    let at_service: Vec<_> =
+        view.records.iter().filter(|set| set.name == view.service).cloned().collect();
+    let notes = lint(&at_service, &BTreeSet::new(), &BTreeSet::new());
+    let note = |note: &Lint| Check { what: "note".to_owned(), found: Ok(note.to_string()) };
+    [check(live)].into_iter().chain(notes.iter().map(note)).collect()
+}
+
+async fn protections(zone: &Route53Zone) -> Result<String, Failure> {
+    match advisor::zone::Zone::protections(zone).await {
+        Ok(all) => Ok(format!("{} record sets of the zone are protected", all.len())),
+        // Guards go on without; so does everything else.
+        Err(ZoneError::Denied(denial)) => {
+            Ok(format!("cannot be seen, and are not needed: {denial}"))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The custom domain of each endpoint, as the guards will judge it.
+async fn domains(setup: &Setup) -> Vec<Check> {
+    let what = |endpoint: &str| format!("custom domain {endpoint}");
+    let ids: Vec<String> = setup.config.endpoints.iter().map(|one| one.id.clone()).collect();
+    let asked = match (setup.gateway().await, settings::service(&setup.config)) {
+        (Ok(gateway), Ok(service)) => {
+            findings(&gateway, &setup.config, &service, &ids, setup.clock.as_ref()).await
+        }
+        (Err(failure), _) => return vec![Check { what: what("of all"), found: Err(failure) }],
+        (_, Err(error)) => return vec![Check { what: what("of all"), found: Err(error.into()) }],
+    };
+    let check = |(endpoint, finding): (&String, &DomainFinding)| Check {
+        what: what(endpoint),
+        found: domain(finding),
+    };
+    asked.iter().map(check).collect()
+}
+
+fn domain(finding: &DomainFinding) -> Result<String, Failure> {
+    let region = &finding.region;
+    let failed = |message: String, hint: &str| Err(Failure::new(Exit::Failed, message).hint(hint));
+    match &finding.answer {
+        Ok(Some(domain)) if domain.status != "AVAILABLE" => {
+            let words = domain.status_message.clone().unwrap_or_default();
+            let message = format!("it is {} in {region} {words}", domain.status);
+            failed(
+                message.trim_end().to_owned(),
+                "wait until it is AVAILABLE, or mend its certificate",
+            )
+        }
+        Ok(Some(domain)) if !domain.targets.contains(&finding.alias) => failed(
+            format!("its target in {region} is not endpoint.alias ({})", finding.alias.dns_name),
+            "copy regionalDomainName and regionalHostedZoneId into endpoint.alias",
+        ),
+        Ok(Some(_)) => Ok(format!("AVAILABLE in {region}, with the target of endpoint.alias")),
+        Ok(None) => failed(
+            format!("API Gateway in {region} has none for the service name"),
+            "create it there, endpoint type REGIONAL",
+        ),
+        Err(cause) if finding.proves_region => Ok(format!(
+            "API Gateway in {region} does not say ({cause}); what the endpoint answers over TLS has to do"
+        )),
+        Err(DomainError::Denied(denial)) => {
+            failed(format!("API Gateway in {region}: {denial}"), denial.hint())
+        }
+        Err(DomainError::Failed(cause)) => {
+            failed(format!("API Gateway in {region}: {cause}"), "check the network, and try again")
+        }
+    }
 }
 
 /// Each endpoint as the guards will ask it before they let a change pass.

@@ -1,6 +1,7 @@
 //! How results look: text for people, JSON for scripts. Pure functions of what the crates return.
 
 pub mod explain;
+pub mod init;
 pub mod lint;
 pub mod matrix;
 pub mod recommend;

@@ -239,7 +239,8 @@ fn refused_by_services() -> Vec<Case> {
             }));
         }),
         domain_with(|finding| {
-            finding.answer = Err(DomainError::Denied("AccessDeniedException: no".into()));
+            finding.answer =
+                Err(DomainError::Denied(crate::denial::Denial::of("AccessDeniedException", "no")));
             finding.proves_region = false;
         }),
         Case::with(|case| {

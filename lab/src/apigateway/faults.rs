@@ -14,6 +14,12 @@ pub enum DomainFault {
     Missing,
     /// The caller has no permission for API Gateway.
     Denied,
+    /// The caller's temporary credentials are over.
+    Expired,
+    /// The account has not enabled the Region.
+    NotEnabled,
+    /// API Gateway's clock is so many seconds ahead of the machine's.
+    ClockAhead(i64),
 }
 
 impl DomainFault {
@@ -29,7 +35,7 @@ impl DomainFault {
                     }
                 }
             }
-            Self::Denied => {}
+            Self::Denied | Self::Expired | Self::NotEnabled | Self::ClockAhead(_) => {}
         }
     }
 }

@@ -9,8 +9,10 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 
+use crate::clock;
 use crate::route53::regions::CLOUDFRONT_ZONE;
 use crate::scenario::EndpointKind;
 use crate::scope::{self, ScopeError};
@@ -54,8 +56,8 @@ fn route<B>(world: &World, faults: &DomainFaults, request: &Request<B>) -> Resul
         return Err(not_here(request.uri().path()));
     }
     let fault = faults.of(&region);
-    if fault == Some(DomainFault::Denied) {
-        return Err(denied(request.uri().path(), &region));
+    if let Some(refusal) = refused(fault.as_ref(), request, &region) {
+        return Err(refusal);
     }
     let here: Vec<&Endpoint> = world.endpoints().iter().filter(|e| e.region == region).collect();
     let query = request.uri().query().unwrap_or_default();
@@ -79,15 +81,31 @@ fn route<B>(world: &World, faults: &DomainFaults, request: &Request<B>) -> Resul
     }
 }
 
-fn denied(path: &str, region: &str) -> Refusal {
-    Refusal {
-        status: StatusCode::FORBIDDEN,
-        kind: "AccessDeniedException",
-        message: format!(
-            "User: arn:aws:iam::{ACCOUNT}:user/lab is not authorized to perform: apigateway:GET on \
-             resource: arn:aws:apigateway:{region}::{path}"
+/// What a caller is told who is not let in, and nobody whose clock is off.
+fn refused<B>(fault: Option<&DomainFault>, request: &Request<B>, region: &str) -> Option<Refusal> {
+    let ahead_s = if let Some(DomainFault::ClockAhead(ahead_s)) = fault { *ahead_s } else { 0 };
+    let now = clock::calendar();
+    let now = now.checked_add(SignedDuration::from_secs(ahead_s)).unwrap_or(now);
+    let path = request.uri().path();
+    let (kind, message) = match fault {
+        Some(DomainFault::Denied) => (
+            "AccessDeniedException",
+            format!(
+                "User: arn:aws:iam::{ACCOUNT}:user/lab is not authorized to perform: apigateway:GET on \
+                 resource: arn:aws:apigateway:{region}::{path}"
+            ),
         ),
-    }
+        Some(DomainFault::Expired) => (
+            "ExpiredTokenException",
+            "The security token included in the request is expired".to_owned(),
+        ),
+        Some(DomainFault::NotEnabled) => (
+            "UnrecognizedClientException",
+            "The security token included in the request is invalid.".to_owned(),
+        ),
+        _ => ("InvalidSignatureException", scope::skewed(request.headers(), now)?),
+    };
+    Some(Refusal { status: StatusCode::FORBIDDEN, kind, message })
 }
 
 /// The Region that the request is signed for.

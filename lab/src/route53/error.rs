@@ -43,6 +43,14 @@ pub enum Code {
     Throttling,
     /// No signature.
     MissingAuthenticationToken,
+    /// A permission lacks.
+    AccessDenied,
+    /// Credentials that are over.
+    ExpiredToken,
+    /// A key that nobody has.
+    InvalidClientTokenId,
+    /// A signature that is wrong, or of another time.
+    SignatureDoesNotMatch,
     /// AWS has it, the lab does not.
     NotImplemented,
     /// No such path.
@@ -80,6 +88,10 @@ impl Code {
             Self::LimitsExceeded => ("LimitsExceeded", 400),
             Self::Throttling => ("Throttling", 400),
             Self::MissingAuthenticationToken => ("MissingAuthenticationToken", 403),
+            Self::AccessDenied => ("AccessDenied", 403),
+            Self::ExpiredToken => ("ExpiredToken", 403),
+            Self::InvalidClientTokenId => ("InvalidClientTokenId", 403),
+            Self::SignatureDoesNotMatch => ("SignatureDoesNotMatch", 403),
             Self::NotImplemented => ("NotImplemented", 501),
             Self::UnknownOperation => ("UnknownOperationException", 404),
             Self::InternalFailure => ("InternalFailure", 500),

@@ -18,6 +18,12 @@ pub enum Fault {
     InternalFailure,
     /// HTTP 503.
     ServiceUnavailable,
+    /// The caller lacks the permission, HTTP 403.
+    AccessDenied,
+    /// The caller's temporary credentials are over, HTTP 403.
+    ExpiredToken,
+    /// Nobody has such a key, HTTP 403.
+    InvalidClientTokenId,
     /// The connection ends and nothing is done.
     DropBefore,
     /// The request is done and the connection ends without a reply.
@@ -29,7 +35,7 @@ pub enum Fault {
 impl Fault {
     /// The error that stands for the fault, if it is one.
     #[must_use]
-    pub fn error(self) -> Option<ApiError> {
+    pub fn error(self, operation: Operation) -> Option<ApiError> {
         match self {
             Self::Throttling => Some(ApiError::new(Code::Throttling, "Rate exceeded")),
             Self::PriorRequestNotComplete => Some(prior_request()),
@@ -39,9 +45,26 @@ impl Fault {
             Self::ServiceUnavailable => {
                 Some(ApiError::new(Code::ServiceUnavailable, "The service is unavailable."))
             }
+            Self::AccessDenied => Some(ApiError::new(Code::AccessDenied, denied(operation))),
+            Self::ExpiredToken => Some(ApiError::new(
+                Code::ExpiredToken,
+                "The security token included in the request is expired",
+            )),
+            Self::InvalidClientTokenId => Some(ApiError::new(
+                Code::InvalidClientTokenId,
+                "The security token included in the request is invalid.",
+            )),
             Self::DropBefore | Self::DropAfter | Self::Delay(_) => None,
         }
     }
+}
+
+/// IAM's sentence.
+fn denied(operation: Operation) -> String {
+    format!(
+        "User: arn:aws:iam::123456789012:user/lab is not authorized to perform: route53:{operation} because \
+         no identity-based policy allows the route53:{operation} action"
+    )
 }
 
 /// A handle to the faults of a server. Clones share them.

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use tokio::net::TcpListener;
@@ -48,6 +48,8 @@ pub struct Options {
     pub cidr_collections: Vec<CidrCollection>,
     /// Whether `InvalidChangeBatch` is the root element of its document, the older form.
     pub bare_batch_errors: bool,
+    /// How far the API's clock is ahead of the machine's, in seconds.
+    pub clock_ahead_s: i64,
     /// Ids, name servers and weighted draws follow from it.
     pub seed: u64,
 }
@@ -64,6 +66,7 @@ impl Default for Options {
             response_timeout: Duration::from_secs(2),
             cidr_collections: Vec::new(),
             bare_batch_errors: false,
+            clock_ahead_s: 0,
             seed: 0,
         }
     }
@@ -117,6 +120,12 @@ impl Shared {
             draw: Mutex::new(ChaCha8Rng::seed_from_u64(options.seed)),
             options,
         }
+    }
+
+    /// The time on the API's calendar.
+    pub(crate) fn calendar(&self) -> Timestamp {
+        let now = crate::clock::calendar();
+        now.checked_add(SignedDuration::from_secs(self.options.clock_ahead_s)).unwrap_or(now)
     }
 
     /// The time since the lab started.

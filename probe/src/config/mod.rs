@@ -6,6 +6,7 @@
 mod duration;
 mod layers;
 mod raw;
+mod reference;
 mod validate;
 mod validate_lists;
 mod validate_sections;
@@ -20,6 +21,7 @@ use crate::url::{HostPort, HttpUrl, IpPrefix, Proxy};
 
 pub use duration::{format_duration, parse_duration};
 pub use layers::{DEFAULTS, ENVIRONMENT, Flags, build};
+pub use reference::{reference, schema, schema_text};
 pub use validate_lists::warm_interval_bound;
 
 /// The configuration is unusable. The message names the key, the value and the bound.

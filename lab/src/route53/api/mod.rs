@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderValue, LOCATION};
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -24,6 +24,7 @@ use super::limits::BODY_MAX;
 use super::server::{Ending, Shared};
 use super::xml::response;
 use crate::accept::{accept, stopped};
+use crate::scope;
 use route::{Call, route};
 
 /// Connections at once; more wait to be accepted.
@@ -80,7 +81,8 @@ async fn exchange(
     let request_id = shared.with(|state, _| state.request_id());
     let (parts, body) = request.into_parts();
     let call = route(&parts.method, &parts.uri);
-    let fault = call.as_ref().ok().and_then(|call| shared.faults.next(call.operation()));
+    let operation = call.as_ref().ok().map(Call::operation);
+    let fault = operation.and_then(|operation| shared.faults.next(operation));
     if fault == Some(Fault::DropBefore) {
         return Err(io::Error::other("the connection is dropped before the request"));
     }
@@ -92,20 +94,30 @@ async fn exchange(
         tokio::time::sleep(time).await;
     }
     let signed = parts.headers.get(AUTHORIZATION).is_some_and(is_signature);
-    let reply = match fault.and_then(Fault::error) {
+    let failing = fault.zip(operation).and_then(|(fault, operation)| fault.error(operation));
+    let skewed = scope::skewed(&parts.headers, shared.calendar());
+    let reply = match failing {
         Some(error) => Err(error),
         None if !signed => {
             Err(ApiError::new(Code::MissingAuthenticationToken, "Missing Authentication Token"))
+        }
+        None if skewed.is_some() => {
+            Err(ApiError::new(Code::SignatureDoesNotMatch, skewed.unwrap_or_default()))
         }
         None => call.and_then(|call| perform(shared, &call, &body)),
     };
     if fault == Some(Fault::DropAfter) {
         return Err(io::Error::other("the connection is dropped before the reply"));
     }
-    Ok(match reply {
+    let mut response = match reply {
         Ok(reply) => success(reply, &request_id),
         Err(error) => refusal(shared, &error, &request_id),
-    })
+    };
+    let date = shared.calendar().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    if let Ok(date) = HeaderValue::from_str(&date) {
+        response.headers_mut().insert(DATE, date);
+    }
+    Ok(response)
 }
 
 fn perform(shared: &Shared, call: &Call, body: &[u8]) -> Result<Reply, ApiError> {
