@@ -80,7 +80,9 @@ impl Denial {
             }
             Self::NotEnabled(_) => "enable the Region in the account, or leave it out",
             Self::WrongSecret(_) => "check the secret access key: it does not belong to the key",
-            Self::Clock { .. } => "set this machine's clock, by NTP if possible; the keys are fine",
+            Self::Clock { .. } => {
+                "set this machine's clock, by NTP if possible; the credentials are not the cause"
+            }
             Self::Permission { .. } => {
                 "add the named permission to the policy of whoever asks; `aws sts get-caller-identity` says who"
             }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use advisor::answers::Answers as _;
+use advisor::denial::Denial;
 use advisor::domains::{DomainError, DomainFinding, findings};
 use advisor::journal::Journal;
 use advisor::lint::{Lint, lint};
@@ -170,8 +171,8 @@ async fn records(setup: &Setup, zone: &Route53Zone) -> Vec<Check> {
 async fn protections(zone: &Route53Zone) -> Result<String, Failure> {
     match advisor::zone::Zone::protections(zone).await {
         Ok(all) => Ok(format!("{} record sets of the zone are protected", all.len())),
-        // Guards go on without; so does everything else.
-        Err(ZoneError::Denied(denial)) => {
+        // Guards go on without.
+        Err(ZoneError::Denied(denial @ Denial::Permission { .. })) => {
             Ok(format!("cannot be seen, and are not needed: {denial}"))
         }
         Err(error) => Err(error.into()),

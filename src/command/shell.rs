@@ -53,9 +53,7 @@ fn pages(command: &Command) -> Vec<(String, clap_mangen::Man)> {
     let name = command.get_name().to_owned();
     let mut pages = vec![(name.clone(), clap_mangen::Man::new(command.clone()))];
     for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
-        let full = format!("{name}-{}", sub.get_name());
-        let page = sub.clone().display_name(full.clone()).name(full.clone());
-        pages.push((full, clap_mangen::Man::new(page)));
+        pages.push((format!("{name}-{}", sub.get_name()), clap_mangen::Man::new(sub.clone())));
     }
     pages
 }

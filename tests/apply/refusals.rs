@@ -156,8 +156,8 @@ async fn missing_credentials_are_told_by_their_type() {
         .unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{stderr}");
-    assert!(stderr.starts_with("error: not permitted: "), "{stderr}");
-    assert!(stderr.contains("hint: refresh the credentials"), "{stderr}");
+    assert!(stderr.starts_with("error: there are no AWS credentials ("), "{stderr}");
+    assert!(stderr.contains("hint: give credentials as to any AWS tool"), "{stderr}");
     // With credentials the same address is merely out of reach.
     let access = Access {
         endpoint_url: Some("http://127.0.0.1:1".into()),

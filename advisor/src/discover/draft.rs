@@ -107,22 +107,39 @@ fn endpoint(
     DraftEndpoint { region: region.to_owned(), kind, alias, status, own, own_in_dns }
 }
 
-/// The Regional custom domain by which this Region alone is reached: in the zone, and served nowhere else.
-/// One that names the Region comes first, then one that DNS has; among several equals none is guessed.
+/// The custom domain by which this Region alone is reached: in the zone, and served nowhere else. Where the
+/// Region did not answer, DNS tells of it.
 fn own_domain(findings: &Findings, region: &str) -> Option<Name> {
-    let mut served: BTreeMap<&Name, BTreeSet<&String>> = BTreeMap::new();
+    let mut served: BTreeMap<&Name, BTreeSet<&str>> = BTreeMap::new();
     for (found, domain) in domains(&findings.listings) {
         if domain.face(EndpointKind::Regional).is_some() {
             served.entry(&domain.name).or_default().insert(found);
         }
     }
+    let marks = Marks::of(&findings.service);
+    for set in findings.records.iter().filter(|set| !marks.is_ours(&set.name)) {
+        let target = set.alias_target().and_then(region_of_target);
+        let silent = |region: &&str| !findings.listings.get(*region).is_some_and(Result::is_ok);
+        if let Some(found) = target.filter(silent) {
+            served.entry(&set.name).or_default().insert(found);
+        }
+    }
     let alone = served.into_iter().filter(|(name, regions)| {
         **name != findings.service
             && name.is_within(&findings.zone.name)
-            && regions.iter().map(|found| found.as_str()).eq([region])
+            && regions.iter().eq([&region])
     });
-    let mut candidates: Vec<(bool, bool, &Name)> = alone
-        .map(|(name, _)| {
+    choose(alone.map(|(name, _)| name), findings, region)
+}
+
+/// One that names the Region comes first, then one that DNS has; among several equals none is guessed.
+fn choose<'a>(
+    names: impl Iterator<Item = &'a Name>,
+    findings: &Findings,
+    region: &str,
+) -> Option<Name> {
+    let mut candidates: Vec<(bool, bool, &Name)> = names
+        .map(|name| {
             let unnamed = !name.as_str().contains(region);
             (unnamed, at(&findings.records, name).next().is_none(), name)
         })

@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use probe::config::EndpointKind;
 
 use super::draft::at;
-use super::{Draft, DraftEndpoint, Findings, Wishes, domains, not_enabled};
+use super::{Draft, DraftEndpoint, Findings, Wishes, domains, not_enabled, region_of_target};
 use crate::domains::DomainError;
 use crate::group::{EndpointTarget, GroupError, live_group};
 use crate::lint::lint;
+use crate::name::Name;
 use crate::record::RecordType;
 use crate::zone::HealthCheckSpec;
 
@@ -86,7 +87,7 @@ fn silent_regions(findings: &Findings) -> Vec<Gap> {
 fn list(regions: &[&str]) -> String {
     match regions {
         few if few.len() <= NAMED_MAX => few.join(", "),
-        many => format!("{} Regions, {} and so on", many.len(), many[..NAMED_MAX].join(", ")),
+        many => format!("{} Regions ({} and so on)", many.len(), many[..NAMED_MAX].join(", ")),
     }
 }
 
@@ -208,9 +209,22 @@ fn records(findings: &Findings, draft: &Draft) -> Vec<Gap> {
             "create one latency alias record (A and AAAA) at {} for each Region, to its target",
             findings.service
         ),
+        GroupError::UnknownTarget { target, .. } => match region_of(target) {
+            Some(region) => format!(
+                "create the custom domain {} (type REGIONAL) in {region}, or take the record away: nothing \
+                 serves its users",
+                findings.service
+            ),
+            None => error.hint().to_owned(),
+        },
         other => other.hint().to_owned(),
     };
     vec![Gap { what: error.to_string(), fix }]
+}
+
+/// The Region of a target that API Gateway was asked for.
+fn region_of(target: &str) -> Option<String> {
+    region_of_target(&Name::parse(target).ok()?).map(str::to_owned)
 }
 
 /// The endpoint as the group at the service name knows it: only its target is looked at.

@@ -14,8 +14,10 @@ use serde::Deserialize;
 #[schemars(rename = "nearside.toml")]
 pub(super) struct RawConfig {
     /// The service name that users ask for. It lies inside `zone`.
+    #[schemars(required)]
     pub name: Option<String>,
     /// The hosted zone, by its name.
+    #[schemars(required)]
     pub zone: Option<String>,
     /// Any endpoint may answer any request: needed before weights are used.
     pub stateless: Option<bool>,
@@ -334,7 +336,9 @@ pub(super) struct RawTraffic {
 /// CloudWatch as the store: `--store cloudwatch:NAMESPACE` publishes to and reads from one Region for the whole
 /// fleet. The apply journal stays a local file, `nearside.journal`. `advisor cost` tells the price. `probe lambda`
 /// measures one round for each invocation of a function as the vantage `AWS_REGION`, and publishes through its
-/// log; give it 1,769 MB, which is one whole processor.
+/// log, into the metrics of its own Region; with `--store cloudwatch:NAMESPACE` it sends to `cloudwatch.region`
+/// instead, so that one Region holds all. Write `interval` and `interval_warm` as `1m` for it, and give it 1,769
+/// MB, which is one whole processor.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "cloudwatch")]

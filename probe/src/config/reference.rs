@@ -10,7 +10,7 @@ use super::layers::DEFAULTS;
 use super::raw::RawConfig;
 
 /// The page before its tables.
-const HEAD: &str = include_str!("head.md");
+const HEAD: &str = include_str!("head.txt");
 
 /// The sections of the page: the heading, and the definition of the schema.
 const SECTIONS: [(&str, &str); 13] = [
@@ -170,8 +170,10 @@ fn kind(property: &Value) -> String {
         Some("string") => "text".to_owned(),
         Some("integer") => format!("whole number{bounds}"),
         Some(other) => format!("{other}{bounds}"),
-        None if property["$ref"].is_string() => "table".to_owned(),
-        None => "`\"all\"`, or a list of texts".to_owned(),
+        None if property["$ref"] == "#/$defs/candidates" => {
+            "`\"all\"`, or a list of texts".to_owned()
+        }
+        None => "table".to_owned(),
     }
 }
 
