@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use advisor::discover::{Draft, DraftEndpoint, Findings, Gap, not_enabled};
+use advisor::name::Name;
 use serde_json::{Value, json};
 
 use super::escape_lines;
@@ -65,7 +66,7 @@ pub fn json(found: &Findings, draft: &Draft, gaps: &[Gap], path: &Path) -> Value
                 "dns_name": one.alias.dns_name.without_dot(),
                 "hosted_zone_id": one.alias.hosted_zone_id,
             },
-            "own_domain": one.own.as_ref().map(|own| own.without_dot()),
+            "own_domain": one.own.as_ref().map(Name::without_dot),
         })
     };
     let gap = |one: &Gap| json!({ "what": one.what, "fix": one.fix });
