@@ -155,6 +155,8 @@ fn action(message: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
 
     /// Codes and messages as AWS's services send them.
@@ -176,7 +178,7 @@ mod tests {
             ("RequestTimeTooSkewed", "The difference between the request time and the current time is too large.".to_owned()),
         ] {
             let denial = Denial::of(code, &message);
-            told.push_str(&format!("{denial}\n  hint: {}\n", denial.hint()));
+            writeln!(told, "{denial}\n  hint: {}", denial.hint()).unwrap();
         }
         insta::assert_snapshot!(told);
     }
