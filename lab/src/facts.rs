@@ -56,6 +56,9 @@ pub struct TargetFacts {
     /// Targets of one group are measured against each other.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<&'static str>,
+    /// The Region it stands in; edges stand in many places.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
 }
 
 /// One endpoint.
@@ -129,14 +132,17 @@ pub(crate) fn target_facts(world: &World, port: u16) -> Vec<TargetFacts> {
             Behavior::Static => ("page", "static", "index.html", None),
             Behavior::Forward => ("api-cloudfront", "edge", "ping", Some("front-door")),
             Behavior::EdgeOptimized => ("api-edge-optimized", "edge", "ping", Some("front-door")),
+            Behavior::Twice => ("api-twice", "edge", "ping", None),
+            Behavior::ByName => ("api-by-name", "edge", "ping", None),
         };
         let url = format!("https://{}:{port}/{path}", distribution.name);
-        targets.push(TargetFacts { id: id.to_owned(), kind, url, group });
+        targets.push(TargetFacts { id: id.to_owned(), kind, url, group, region: None });
     }
     if let Some(api) = world.endpoint(&app.api_region) {
         let url = format!("https://{}:{port}/ping", api.health_name);
         let group = Some("front-door");
-        targets.push(TargetFacts { id: "api-regional".to_owned(), kind: "api", url, group });
+        let (id, region) = ("api-regional".to_owned(), Some(api.region.clone()));
+        targets.push(TargetFacts { id, kind: "api", url, group, region });
     }
     targets.extend(app.tiers.iter().map(|tier| {
         let kind = match tier.kind {
@@ -144,7 +150,8 @@ pub(crate) fn target_facts(world: &World, port: u16) -> Vec<TargetFacts> {
             TierKind::Data => "data",
         };
         let url = format!("https://{}:{port}{}", tier.name, tier.path);
-        TargetFacts { id: tier.id.clone(), kind, url, group: None }
+        let region = Some(tier.region.clone());
+        TargetFacts { id: tier.id.clone(), kind, url, group: None, region }
     }));
     targets
 }

@@ -180,6 +180,48 @@ async fn the_api_has_three_front_doors() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_edges_show_and_an_origin_by_name_is_the_one_nearest_to_the_edge() {
+    let dir = tempfile::tempdir().unwrap();
+    let lab = start(scenario(60.0, 0.0), dir.path()).await;
+    let world = lab.world();
+    for (user, region) in [("eu-central-1", "eu-west-1"), ("ap-northeast-1", "ap-southeast-1")] {
+        let twice = distribution(world, Behavior::Twice);
+        let mut https = open(&lab, user, &twice.name).await;
+        let answer = https.get(&twice.name, "/ping").await;
+        assert_eq!(answer.header("via").unwrap().matches("cloudfront.net").count(), 2);
+        assert_eq!(answer.header("x-nearside-region"), Some("us-east-1"));
+        let by_name = distribution(world, Behavior::ByName);
+        let mut https = open(&lab, user, &by_name.name).await;
+        let answer = https.get(&by_name.name, "/ping").await;
+        assert_eq!(answer.header("via").unwrap().matches("cloudfront.net").count(), 1);
+        assert_eq!(answer.header("x-nearside-region"), Some(region), "{user}");
+    }
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_far_table_takes_its_round_trips_and_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut scenario = scenario(60.0, 0.0);
+    scenario.app.as_mut().unwrap().api_data_calls = 2;
+    scenario.service.sigma = 0.0;
+    let lab = start(scenario, dir.path()).await;
+    let world = lab.world();
+    let told_ms = |answer: &Answer| metrics(answer)["dynamodb"].parse::<f64>().unwrap();
+    let mut told = Vec::new();
+    for region in ["us-east-1", "eu-west-1"] {
+        let name = &world.endpoint(region).unwrap().health_name;
+        let mut https = open(&lab, region, name).await;
+        let (answer, took_ms) = timed(&mut https, name, "/ping", false).await;
+        let here_ms = world.rtt_ms(world.place(region).unwrap(), region).unwrap();
+        assert!(close(took_ms, here_ms + 30.0 + told_ms(&answer)), "{region} {took_ms}");
+        told.push(told_ms(&answer));
+    }
+    assert!(told[0] < 25.0 && told[1] > 2.0 * 60.0, "two reads across the Atlantic: {told:?}");
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tiers_answer_in_their_own_regions() {
     let dir = tempfile::tempdir().unwrap();
     let lab = start(scenario(60.0, 100.0), dir.path()).await;
@@ -231,6 +273,8 @@ async fn targets_are_told_and_other_worlds_have_none() {
         "page",
         "api-cloudfront",
         "api-edge-optimized",
+        "api-twice",
+        "api-by-name",
         "api-regional",
         "auth",
         "data-us-east-1",

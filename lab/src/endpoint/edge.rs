@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::HeaderMap;
+use hyper::header::{HeaderMap, HeaderValue};
 use hyper::{Response, StatusCode};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -35,9 +35,10 @@ const OBJECTS: [(&str, &str, &str); 3] = [
 ];
 const PAGE: &str = "<!doctype html><title>myapp</title><script type=module src=/app.js></script>\n";
 
-/// The API behind the edges, and its faults.
+/// An endpoint that edges reach, and its faults.
 #[derive(Clone)]
 pub(super) struct Origin {
+    pub(super) region: String,
     pub(super) api: Arc<Responder>,
     pub(super) faults: watch::Receiver<Faults>,
 }
@@ -46,7 +47,6 @@ pub(super) struct Origin {
 pub(super) struct Edge {
     pop: String,
     served: Vec<Served>,
-    origin: Origin,
     sampled: f64,
     cache: Mutex<Cache>,
     /// When the connection to the origin of a distribution, by number, was last of use.
@@ -59,6 +59,8 @@ pub(super) struct Edge {
 struct Served {
     distribution: Distribution,
     hosts: [String; 2],
+    /// The API that this edge reaches, and the round trip to it or to the bucket.
+    origin: Origin,
     hop_ms: f64,
 }
 
@@ -107,19 +109,14 @@ struct Mark {
 }
 
 impl Edge {
-    pub(super) fn new(world: &World, pop: &Pop, origin: Origin, timer: Timer) -> Self {
+    pub(super) fn new(world: &World, pop: &Pop, origins: &[Origin], timer: Timer) -> Self {
         let distributions = world.app().map(|app| app.distributions.clone()).unwrap_or_default();
-        let served = distributions.into_iter().map(|d| Served {
-            hosts: [d.name.clone(), d.dns_name.clone()],
-            hop_ms: world.hop_ms(pop, &d.origin).unwrap_or_default(),
-            distribution: d,
-        });
+        let served = distributions.into_iter().filter_map(|d| served(world, pop, origins, d));
         let spec = world.scenario().app.clone().unwrap_or_default();
         let number = u64::from(u32::from(pop.ipv4));
         Self {
             pop: pop.id.clone(),
             served: served.collect(),
-            origin,
             sampled: spec.server_timing_percent / 100.0,
             cache: Mutex::new(Cache::new(millis(spec.static_ttl_s * 1000.0))),
             kept: Mutex::new(BTreeMap::new()),
@@ -147,6 +144,8 @@ impl Edge {
             self.forward(number, served, asked).await
         };
         let timing = behavior != Behavior::EdgeOptimized && self.speaks(asked);
+        let answer =
+            if behavior == Behavior::Twice { self.marked(answer, &mark, None) } else { answer };
         self.marked(answer, &mark, timing.then(|| now() - arrived))
     }
 
@@ -196,8 +195,8 @@ impl Edge {
         let sent = now();
         let half = millis(served.hop_ms / 2.0);
         self.timer.sleep_until(sent + half).await;
-        let faults = self.origin.faults.borrow().clone();
-        let answer = self.origin.api.serve(asked, &faults).await;
+        let faults = served.origin.faults.borrow().clone();
+        let answer = served.origin.api.serve(asked, &faults).await;
         self.timer.sleep_until(now() + half).await;
         upstream.first_byte_ms = since_ms(sent);
         self.keep(number);
@@ -254,15 +253,18 @@ impl Edge {
         let (host, id) = self.draw(|rng| (hexadecimal(rng, 32), alphanumeric(rng, 54)));
         let id = format!("{id}==");
         let headers = answer.headers_mut();
-        put(headers, "via", &format!("1.1 {host}.cloudfront.net (CloudFront)"));
+        // What an edge behind this one has said stands before it.
+        also(headers, "via", &format!("1.1 {host}.cloudfront.net (CloudFront)"));
         put(headers, "x-cache", mark.how.x_cache());
-        put(headers, "x-amz-cf-pop", &self.pop);
+        if let Ok(pop) = HeaderValue::from_str(&self.pop) {
+            headers.append("x-amz-cf-pop", pop);
+        }
         put(headers, "x-amz-cf-id", &id);
         if let Some(age) = mark.age {
             put(headers, "age", &age.as_secs().to_string());
         }
         if let Some(took) = took {
-            put(headers, "server-timing", &server_timing(&self.pop, &id, mark, took));
+            also(headers, "server-timing", &server_timing(&self.pop, &id, mark, took));
         }
         answer
     }
@@ -272,6 +274,32 @@ impl Answers for Edge {
     fn answer<'a>(&'a self, asked: &'a Asked, faults: &'a Faults) -> Answered<'a> {
         Box::pin(self.route(asked, faults))
     }
+}
+
+/// The distribution at one edge. By name it is the endpoint nearest to the edge that answers, for the edge's resolver
+/// asks and not the user's.
+fn served(world: &World, pop: &Pop, origins: &[Origin], d: Distribution) -> Option<Served> {
+    let hop_ms = |region: &str| world.hop_ms(pop, region).unwrap_or(f64::MAX);
+    let api = &world.app()?.api_region;
+    let origin = if d.behavior == Behavior::ByName {
+        origins.iter().min_by(|a, b| hop_ms(&a.region).total_cmp(&hop_ms(&b.region)))
+    } else {
+        origins.iter().find(|origin| origin.region == *api)
+    }?;
+    let to = if d.behavior == Behavior::ByName { &origin.region } else { &d.origin };
+    Some(Served {
+        hosts: [d.name.clone(), d.dns_name.clone()],
+        hop_ms: world.hop_ms(pop, to)?,
+        origin: origin.clone(),
+        distribution: d,
+    })
+}
+
+/// Adds to a list in a header, after what stands there.
+fn also(headers: &mut HeaderMap, name: &'static str, value: &str) {
+    let before = headers.get(name).and_then(|text| text.to_str().ok());
+    let whole = before.map_or_else(|| value.to_owned(), |before| format!("{before}, {value}"));
+    put(headers, name, &whole);
 }
 
 /// An answer of the edge itself.

@@ -156,13 +156,12 @@ impl Endpoints {
 /// The endpoints first, then edges and tiers.
 fn sites(world: &Arc<World>, timer: &Timer, metrics: &CloudWatch) -> Vec<Site> {
     let mut sites = Vec::new();
-    let mut origin = None;
+    let mut origins = Vec::new();
     for endpoint in world.endpoints() {
         let (faults, seen) = watch::channel(endpoint.faults.clone());
         let responder = Arc::new(Responder::new(world, endpoint, timer.clone(), metrics.clone()));
-        if world.app().is_some_and(|app| app.api_region == endpoint.region) {
-            origin = Some(edge::Origin { api: Arc::clone(&responder), faults: seen });
-        }
+        let region = endpoint.region.clone();
+        origins.push(edge::Origin { region, api: Arc::clone(&responder), faults: seen });
         let names = [
             &world.scenario().name,
             &endpoint.health_name,
@@ -173,11 +172,11 @@ fn sites(world: &Arc<World>, timer: &Timer, metrics: &CloudWatch) -> Vec<Site> {
         let names = names.map(Clone::clone).to_vec();
         sites.push(Site { id, ipv4, names, faults, answers: responder });
     }
-    let (Some(app), Some(origin)) = (world.app(), origin) else { return sites };
+    let Some(app) = world.app() else { return sites };
     let behind: Vec<String> =
         (app.distributions.iter()).flat_map(|d| [d.name.clone(), d.dns_name.clone()]).collect();
     for pop in &app.pops {
-        let answers = Arc::new(Edge::new(world, pop, origin.clone(), timer.clone()));
+        let answers = Arc::new(Edge::new(world, pop, &origins, timer.clone()));
         let (id, names) = (pop.id.clone(), behind.clone());
         let faults = watch::Sender::new(Faults::default());
         sites.push(Site { id, ipv4: pop.ipv4, names, faults, answers });

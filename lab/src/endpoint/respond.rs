@@ -1,6 +1,7 @@
 //! What a regional endpoint answers: routes by host name as API Gateway does, and wears its headers.
 //!
-//! `/` and `/ping` take a drawn service time, `/health` none. No sockets here.
+//! `/` and `/ping` take a drawn service time, `/health` none. Where the scenario has a table the function reads it
+//! over the hop between the Regions, and tells how long that took. No sockets here.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -14,12 +15,16 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use serde_json::json;
 
-use super::asked::{Answered, Answers, Asked, json_response};
+use super::asked::{Answered, Answers, Asked, json_response, put};
 use crate::clock::{Timer, calendar, millis, now};
 use crate::cloudwatch::{CloudWatch, Served};
-use crate::random::{alphanumeric, hexadecimal, stream};
+use crate::random::{alphanumeric, hexadecimal, lognormal, stream};
 use crate::scenario::{EndpointKind, Faults};
 use crate::world::{Endpoint, World, service_ms};
+
+/// Median time of one read of a table in its own Region, ms, and the spread of its logarithm.
+const READ_MS: f64 = 4.0;
+const READ_SIGMA: f64 = 0.2;
 
 /// Answers for one endpoint.
 pub(super) struct Responder {
@@ -30,10 +35,37 @@ pub(super) struct Responder {
     slow_ms: f64,
     sigma: f64,
     rng: Mutex<ChaCha8Rng>,
+    table: Option<Table>,
     timer: Timer,
     metrics: CloudWatch,
     /// Requests in the function.
     inside: AtomicU32,
+}
+
+/// The table that the function reads.
+struct Table {
+    calls: u32,
+    hop_ms: f64,
+    rng: Mutex<ChaCha8Rng>,
+}
+
+impl Table {
+    fn new(world: &World, region: &str) -> Option<Self> {
+        let spec = world.scenario().app.as_ref().filter(|app| app.api_data_calls > 0)?;
+        let atlas = world.atlas();
+        let (from, to) = (atlas.index_of(region)?, atlas.index_of(&spec.api_data_region)?);
+        Some(Self {
+            calls: spec.api_data_calls,
+            hop_ms: atlas.p50_ms(from, to),
+            rng: Mutex::new(stream(world.seed(), "table", from as u64)),
+        })
+    }
+
+    /// How long all calls of one request take.
+    fn read_ms(&self) -> f64 {
+        let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
+        (0..self.calls).map(|_| self.hop_ms + READ_MS * lognormal(&mut *rng, 0.0, READ_SIGMA)).sum()
+    }
 }
 
 /// One request in the function. Given up requests leave it too.
@@ -79,6 +111,7 @@ impl Responder {
             slow_ms: endpoint.slow_ms,
             sigma: world.scenario().service.sigma,
             rng: Mutex::new(stream(world.seed(), "service", index)),
+            table: Table::new(world, &endpoint.region),
             timer,
             metrics,
             inside: AtomicU32::new(0),
@@ -126,9 +159,16 @@ impl Responder {
             }
             "/" | "/ping" if asked.reads() => {
                 let service_ms = faults.fixed_service_ms.unwrap_or(draw.service_ms);
-                let whole_ms = service_ms + self.slow_ms + faults.extra_ms;
+                let read_ms = self.table.as_ref().map(Table::read_ms);
+                let whole_ms =
+                    service_ms + self.slow_ms + faults.extra_ms + read_ms.unwrap_or_default();
                 self.timer.sleep_until(arrived + millis(whole_ms)).await;
-                self.body(draw, &json!({ "message": "pong", "region": self.region }))
+                let body = json!({ "message": "pong", "region": self.region });
+                let mut response = self.body(draw, &body);
+                if let Some(ms) = read_ms {
+                    put(response.headers_mut(), "server-timing", &format!("dynamodb;dur={ms:.1}"));
+                }
+                response
             }
             _ => self.no_route(draw),
         }

@@ -76,6 +76,8 @@ impl Scenario {
             |key: &str, code: &String| check_regions(key, [code.as_str()].into_iter(), &atlas);
         one("app.static_region", &app.static_region)?;
         one("app.sign_in_region", &app.sign_in_region)?;
+        one("app.api_data_region", &app.api_data_region)?;
+        check_number("app.api_data_calls", f64::from(app.api_data_calls), 0.0, 20.0)?;
         check_count("app.data_regions", app.data_regions.len(), LABELS)?;
         let regions = app.data_regions.iter().map(String::as_str);
         check_regions("app.data_regions", regions, &atlas)?;

@@ -163,6 +163,10 @@ pub struct AppSpec {
     /// Region of the one API behind the edge-optimized domain and behind the API's own distribution: that of a
     /// `rest` endpoint.
     pub api_region: String,
+    /// Region of the table that the functions of all endpoints read.
+    pub api_data_region: String,
+    /// Reads of that table for each request, one after the other, which the function tells in `server-timing`.
+    pub api_data_calls: u32,
     /// Region of the user pool.
     pub sign_in_region: String,
     /// Regions whose `DynamoDB` endpoint answers.
@@ -178,6 +182,8 @@ impl Default for AppSpec {
             static_region: region("us-east-1"),
             static_ttl_s: 60.0,
             api_region: region("us-east-1"),
+            api_data_region: region("us-east-1"),
+            api_data_calls: 0,
             sign_in_region: region("eu-west-1"),
             data_regions: ["us-east-1", "eu-west-1", "ap-south-1", "ap-southeast-1"]
                 .map(region)

@@ -47,6 +47,10 @@ pub enum Behavior {
     Forward,
     /// The same, by API Gateway itself: an edge-optimized domain. It never speaks of its timing.
     EdgeOptimized,
+    /// Forwards every request to the edge-optimized domain: two edges, one behind the other.
+    Twice,
+    /// Forwards every request to the service's name, so that each edge reaches the endpoint nearest to itself.
+    ByName,
 }
 
 /// A name that is served at the edges.
@@ -58,7 +62,7 @@ pub struct Distribution {
     pub name: String,
     /// The name that it aliases to.
     pub dns_name: String,
-    /// The Region of its origin.
+    /// The Region of its origin; by name, that of one of them.
     pub origin: String,
 }
 
@@ -278,6 +282,8 @@ fn distributions(spec: &AppSpec, around: &Around<'_>) -> Vec<Distribution> {
         (Behavior::Static, "www", &spec.static_region),
         (Behavior::Forward, "cdn", &spec.api_region),
         (Behavior::EdgeOptimized, "edge", &spec.api_region),
+        (Behavior::Twice, "cdn-edge", &spec.api_region),
+        (Behavior::ByName, "cdn-name", &spec.api_region),
     ]
     .map(|(behavior, label, origin)| Distribution {
         behavior,
