@@ -10,7 +10,8 @@ use lab::random::stream;
 use lab::scenario::Scenario;
 use lab::world::{Connection, PlaceId, World};
 
-const WORLDS: u64 = 100;
+/// The worlds, by seed. Nothing was ever tuned on them: the model was made on seeds 0 to 99.
+const WORLDS: std::ops::Range<u64> = 41_000..41_100;
 /// Samples behind each median.
 const SAMPLES: usize = 60;
 /// The service time that the lab has where nothing varies, in ms.
@@ -82,7 +83,7 @@ fn quantile(sorted: &[f64], percent: usize) -> f64 {
 
 /// Median and p90 of the errors, and the share of truths within their intervals.
 fn judged(worlds: &[(World, World)], kind: Kind) -> (f64, f64, f64) {
-    let all: Vec<LeftOut> = (0..WORLDS)
+    let all: Vec<LeftOut> = WORLDS
         .zip(worlds)
         .flat_map(|(seed, world)| {
             let (observed, hops) = measure(seed, world, kind);
@@ -101,7 +102,7 @@ fn judged(worlds: &[(World, World)], kind: Kind) -> (f64, f64, f64) {
 
 #[test]
 fn what_is_left_out_is_met_within_the_stated_errors() {
-    let worlds: Vec<(World, World)> = (0..WORLDS).map(worlds).collect();
+    let worlds: Vec<(World, World)> = WORLDS.map(worlds).collect();
     let kinds = [
         ("cold, 3 trips", Connection::Cold, 0, 0, (0.03, 0.10)),
         ("cold, 4 trips", Connection::Cold, 1, 0, (0.03, 0.10)),
@@ -110,17 +111,18 @@ fn what_is_left_out_is_met_within_the_stated_errors() {
         ("warm", Connection::Warm, 0, 0, (0.06, 0.20)),
         ("warm, data 2 trips away", Connection::Warm, 0, 2, (0.06, 0.20)),
     ];
+    let mut missed = Vec::new();
     for (name, connection, more_trips, trips_to_data, (median_max, p90_max)) in kinds {
         let kind = Kind { connection, more_trips, trips_to_data };
         let (median, p90, within) = judged(&worlds, kind);
         println!(
-            "{name}: median {:.2} %, p90 {:.2} %, within 90 % intervals {:.1} %",
+            "| {name} | {:.2} % | {:.2} % | {:.1} % |",
             median * 100.0,
             p90 * 100.0,
             within * 100.0
         );
-        assert!(median <= median_max, "{name}: median {median}");
-        assert!(p90 <= p90_max, "{name}: p90 {p90}");
-        assert!((0.85..=0.95).contains(&within), "{name}: {within} within the intervals");
+        let is_met = median <= median_max && p90 <= p90_max && (0.85..=0.95).contains(&within);
+        missed.extend((!is_met).then_some(name));
     }
+    assert!(missed.is_empty(), "{missed:?}");
 }

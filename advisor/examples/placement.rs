@@ -8,7 +8,7 @@
 use std::io::Write as _;
 use std::time::Duration;
 
-use advisor::placement::{CostMatrix, Objective, Request, read_table, solve};
+use advisor::placement::{CostMatrix, Request, read_table, solve};
 use probe::clock::{Clock, SystemClock};
 
 /// When proving is given up.
@@ -30,17 +30,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     if let Some(weights) = arguments.next() {
         matrix.set_weights(&read_table(&std::fs::read_to_string(weights)?)?)?;
     }
-    let request = Request {
-        objective: Objective::Mean,
-        pinned: Vec::new(),
-        forbidden: Vec::new(),
-        fixed: Vec::new(),
-        n_minus_1: false,
-    };
     let clock = SystemClock;
     let started = clock.now();
     let mut is_over = || clock.now().duration_since(started) >= LIMIT;
-    let answers = solve(&matrix, &request, first..=k, &mut is_over)?;
+    let answers = solve(&matrix, &Request::plain(), first..=k, &mut is_over)?;
     let us = clock.now().duration_since(started).as_micros();
     let mut out = std::io::stdout().lock();
     for answer in &answers {

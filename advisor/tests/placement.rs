@@ -6,13 +6,7 @@ use advisor::placement::{Answer, CostMatrix, Objective, Request, read_table, sol
 use proptest::prelude::*;
 
 fn mean() -> Request {
-    Request {
-        objective: Objective::Mean,
-        pinned: Vec::new(),
-        forbidden: Vec::new(),
-        fixed: Vec::new(),
-        n_minus_1: false,
-    }
+    Request::plain()
 }
 
 fn named(count: usize) -> Vec<String> {

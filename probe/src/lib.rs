@@ -20,5 +20,6 @@ pub mod schedule;
 pub mod spool;
 pub mod store;
 mod timer;
+pub mod told;
 pub mod url;
 pub mod window;

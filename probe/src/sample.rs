@@ -362,8 +362,10 @@ pub struct Attribution {
     pub apigw_http_id: Option<String>,
     /// `x-amzn-requestid`
     pub request_id: Option<String>,
-    /// `via`
+    /// `via`, its lines joined: one hop after the other, the farthest from here first.
     pub via: Option<String>,
+    /// The Region that the answer names in the header that proves it.
+    pub region: Option<String>,
 }
 
 /// The processing phase of an answer by an edge, in its two parts.

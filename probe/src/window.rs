@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::histogram::{Histogram, next_above_us};
 use crate::sample::{Phase, Sample, Series};
+use crate::told::Told;
 
 /// One histogram for each phase and for `local`, of successes only, in microseconds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -84,6 +85,8 @@ pub struct Window {
     pub late: u64,
     /// Round trips faster than light allows between the Regions of vantage and target.
     pub below_light: Option<BelowLight>,
+    /// What the headers of successes told.
+    pub told: Told,
 }
 
 /// Round trips below the bound of light in fibre: the vantage, or who answers, is not where its
@@ -123,6 +126,7 @@ impl Window {
             missed: 0,
             late: 0,
             below_light: None,
+            told: Told::default(),
         }
     }
 
@@ -135,6 +139,7 @@ impl Window {
             self.response.record(sample.response_us);
             self.service.record(sample.total_us);
             self.add_phases(sample);
+            self.told.add(&sample.attribution);
         } else {
             *self.failures.entry(sample.outcome.kind()).or_insert(0) += 1;
             let floor_us = next_above_us(timeout_us);

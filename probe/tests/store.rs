@@ -153,7 +153,7 @@ fn a_newer_store_is_refused_and_left_alone() {
     let before = std::fs::read(&path).unwrap();
     let error = Store::open(&path).unwrap_err();
     let text =
-        format!("store {} has schema 9, newer than 2, the newest known here", path.display());
+        format!("store {} has schema 9, newer than 3, the newest known here", path.display());
     assert_eq!(error.to_string(), text);
     assert!(error.hint().is_some());
     assert_eq!(std::fs::read(&path).unwrap(), before);
@@ -209,7 +209,10 @@ fn a_store_of_the_first_schema_is_brought_up_and_flags_are_kept() {
     let path = folder.path().join("old.sqlite");
     drop(Store::open(&path).unwrap());
     let old = rusqlite::Connection::open(&path).unwrap();
-    old.execute_batch("DROP TABLE flags; PRAGMA user_version = 1;").unwrap();
+    old.execute_batch(
+        "DROP TABLE flags; DROP TABLE timings; DROP TABLE ways; PRAGMA user_version = 1;",
+    )
+    .unwrap();
     drop(old);
     let mut store = Store::open(&path).unwrap();
     let found = probe::window::BelowLight { count: 2, fastest_us: 900, least_us: 54_000 };
@@ -224,6 +227,38 @@ fn a_store_of_the_first_schema_is_brought_up_and_flags_are_kept() {
     let rows = store.windows(0, i64::MAX).unwrap();
     assert_eq!(rows.iter().map(|row| row.series.target.as_str()).collect::<Vec<_>>(), ["a", "b"]);
     assert_eq!(rows[0].response.len(), 2);
+}
+
+#[test]
+fn what_headers_told_is_kept_by_block_and_bounded() {
+    use probe::sample::{Attribution, ServerTiming};
+    use probe::told::Way;
+    let (_folder, mut store) = store(FOUR);
+    let timing = |name: String, ms| ServerTiming { name, duration_ms: Some(ms), description: None };
+    for at in 0..8_i64 {
+        let mut told = window("a", at * 1_000, 1_000, &[300]);
+        for n in 0..6 {
+            let server_timing =
+                vec![timing(format!("m{}", at * 6 + n), 2.0), timing("s3".into(), 9.0)];
+            let via = Some("1.1 a.cloudfront.net (CloudFront)".to_owned());
+            let region = Some("eu-west-1".to_owned());
+            told.told.add(&Attribution { server_timing, via, region, ..Attribution::default() });
+        }
+        store.write(&[told]).unwrap();
+    }
+    // Two blocks of four windows, each with 24 names of its own and one in common.
+    let timings = store.timings(0, i64::MAX).unwrap();
+    for start_ms in [0, 4_000] {
+        let block = timings.iter().filter(|row| row.start_ms == start_ms);
+        let of = |wanted: &str| {
+            let named = block.clone().filter(|row| row.name == wanted);
+            named.map(|row| row.took.len()).sum::<u64>()
+        };
+        assert_eq!((block.clone().count(), of("s3"), of("other")), (17, 24, 9));
+    }
+    let way = Way { edges: 1, is_api: false, region: "eu-west-1".into() };
+    let ways = store.ways(4_000, i64::MAX).unwrap();
+    assert_eq!(ways.iter().map(|row| (&row.way, row.count)).collect::<Vec<_>>(), [(&way, 24)]);
 }
 
 #[test]

@@ -18,6 +18,7 @@ pub mod report;
 pub mod run;
 pub mod shell;
 pub mod stored;
+pub mod tiers;
 pub mod traffic;
 pub mod tui;
 pub mod watch;

@@ -2,21 +2,21 @@
 //!
 //! It reads files or the store and keeps the time; `advisor::placement` decides.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
 use advisor::placement::{
-    CostMatrix, Deployment, MatrixError, Objective, Request, RequestError, effect, read_table,
-    solve,
+    CostMatrix, Deployment, Exchange, MatrixError, Objective, Request, RequestError, best_exchange,
+    effect, read_table, solve,
 };
 use probe::clock::{Clock, SystemClock};
 
 use crate::cli::{ObjectiveArg, RecommendArgs};
-use crate::command::stored::{Stored, stored};
+use crate::command::stored::stored;
 use crate::failure::{Exit, Failure};
 use crate::setup::Setup;
 use crate::show::recommend::RecommendView;
+use crate::show::tiers::Around;
 use crate::terminal::Terminal;
 
 /// Up to this many columns the frontier is worked out without being asked for.
@@ -24,11 +24,8 @@ const FRONTIER_MAX: usize = 20;
 
 /// Reads, solves and prints.
 pub fn run(setup: Option<&Setup>, terminal: Terminal, args: &RecommendArgs) -> Result<(), Failure> {
-    let Stored { deployment, kinds, is_trapped } = costs(setup, args)?;
-    let Deployment { mut matrix, estimated, models } = deployment;
-    if let Some(path) = &args.weights {
-        matrix.set_weights(&table(path)?).map_err(|error| unusable(path, &error))?;
-    }
+    let (deployment, around) = costs(setup, args)?;
+    let Deployment { matrix, estimated, candidates, unestimated, models } = deployment;
     let request = request(&matrix, args)?;
     let first = if args.frontier || args.regions <= FRONTIER_MAX {
         request.pinned.len().max(1)
@@ -49,33 +46,51 @@ pub fn run(setup: Option<&Setup>, terminal: Terminal, args: &RecommendArgs) -> R
     let stands = !request.pinned.is_empty() && request.pinned.len() < args.regions;
     let before = if stands { &request.pinned[..] } else { fewer };
     let effect = effect(&matrix, &answer.chosen, before, &request.forbidden);
+    let exchanges: Vec<Option<Exchange>> =
+        answers.iter().map(|answer| best_exchange(&matrix, &request, answer)).collect();
     let view = RecommendView {
         matrix: &matrix,
         request: &request,
         answers: &answers,
+        exchanges: &exchanges,
         effect: &effect,
         before,
         time_limit_s: args.time_limit,
         estimated: &estimated,
+        candidates: &candidates,
+        unestimated: &unestimated,
         models: &models,
-        kinds: &kinds,
-        is_trapped,
+        around: around.as_ref(),
     };
     terminal.result(&view.text(), &view.json())
 }
 
-/// The costs of the file, or those of the store with estimates for the candidates.
-fn costs(setup: Option<&Setup>, args: &RecommendArgs) -> Result<Stored, Failure> {
+/// The costs of the file, or those of the store with estimates for the candidates and what stands
+/// around the endpoints; weighted.
+fn costs(
+    setup: Option<&Setup>,
+    args: &RecommendArgs,
+) -> Result<(Deployment, Option<Around>), Failure> {
+    let weights = match &args.weights {
+        Some(path) => Some((path, table(path)?)),
+        None => None,
+    };
+    let weigh = |made: &mut Deployment| match &weights {
+        Some((path, table)) => made.matrix.set_weights(table).map_err(|e| unusable(path, &e)),
+        None => Ok(()),
+    };
     if let Some(path) = &args.matrix {
         let matrix = CostMatrix::from_table(&table(path)?).map_err(|e| unusable(path, &e))?;
-        let deployment = Deployment { matrix, estimated: BTreeSet::new(), models: Vec::new() };
-        return Ok(Stored { deployment, kinds: Vec::new(), is_trapped: false });
+        let mut made = Deployment::of_matrix(matrix);
+        weigh(&mut made)?;
+        return Ok((made, None));
     }
     let setup = setup.ok_or_else(|| {
         Failure::new(Exit::Usage, "there is neither a matrix nor a configuration")
             .hint("name a matrix with --matrix")
     })?;
-    stored(setup)
+    let stored = stored(setup, weigh)?;
+    Ok((stored.deployment, Some(stored.around)))
 }
 
 fn request(matrix: &CostMatrix, args: &RecommendArgs) -> Result<Request, Failure> {

@@ -1,10 +1,10 @@
-//! What the store knows of a deployment: costs, round trips to candidates, and kinds of endpoints
-//! side by side. It reads; `advisor::placement` makes sense of it.
+//! What the store knows of a deployment: costs, round trips to candidates, kinds of endpoints side by
+//! side, and what stands around them. It reads; `advisor::placement` makes sense of it.
 
 use std::collections::BTreeMap;
 
 use advisor::placement::{
-    Deployment, KindComparison, Measured, WindowMedians, compare_kinds, deployment,
+    Deployment, Evidence, Measured, WindowMedians, compare_kinds, deployment,
     is_edge_optimized_trap,
 };
 use probe::config::{Config, EndpointKind, TargetKind};
@@ -14,58 +14,82 @@ use probe::store::{MergedRow, Store, WindowRow};
 
 use crate::command::matrix::span_ms;
 use crate::command::run::store_failure;
+use crate::command::tiers;
 use crate::failure::{Exit, Failure};
 use crate::setup::Setup;
+use crate::show::tiers::Around;
 
 /// What deployment advice is made from.
 #[derive(Debug, Clone)]
 pub struct Stored {
     /// Costs and estimates.
     pub deployment: Deployment,
-    /// Endpoints of different kinds in one Region.
-    pub kinds: Vec<KindComparison>,
-    /// Whether an edge-optimized domain is among several endpoints.
-    pub is_trapped: bool,
+    /// What stands around the endpoints.
+    pub around: Around,
 }
 
-/// Reads the span of the evidence.
-pub fn stored(setup: &Setup) -> Result<Stored, Failure> {
+/// Reads the span of the evidence. `weigh` gives the clients of a matrix their weights.
+pub fn stored(
+    setup: &Setup,
+    weigh: impl Fn(&mut Deployment) -> Result<(), Failure>,
+) -> Result<Stored, Failure> {
     setup.require_histograms()?;
     let config = &setup.config;
     let (since_ms, now_ms) = (setup.now_ms() - span_ms(setup), setup.now_ms());
     let store = Store::open_existing(&setup.store).map_err(|error| store_failure(&error))?;
     let rows = store.merged(since_ms, now_ms).map_err(|error| store_failure(&error))?;
-    let round_trips = round_trips(config, &rows);
-    let made = deployment(&measured(config, &rows), &round_trips, config.evidence.cold_share);
-    if made.matrix.clients.is_empty() {
-        return Err(Failure::new(Exit::Failed, "the store has no cost of any Regional endpoint")
-            .hint("measure with `advisor probe`, or bring costs with --matrix"));
-    }
-    let has_kinds = config.endpoints.iter().any(|endpoint| endpoint.kind != EndpointKind::Regional);
-    let windows = if has_kinds {
-        store.windows(since_ms, now_ms).map_err(|error| store_failure(&error))?
-    } else {
-        Vec::new()
+    let windows = windows(config, &store, (since_ms, now_ms))?;
+    let medians = medians(config, windows);
+    let (measured, round_trips) = (measured(config, &rows), round_trips(config, &rows));
+    let made = |to_data_ms: &BTreeMap<String, f64>| {
+        let cold_share = config.evidence.cold_share;
+        let round_trips = &round_trips;
+        let mut made =
+            deployment(&Evidence { measured: &measured, round_trips, to_data_ms, cold_share });
+        if made.matrix.clients.is_empty() {
+            let what = "the store has no cost of any Regional endpoint";
+            return Err(Failure::new(Exit::Failed, what)
+                .hint("measure with `advisor probe`, or bring costs with --matrix"));
+        }
+        weigh(&mut made)?;
+        Ok(made)
     };
-    Ok(Stored {
-        deployment: made,
-        kinds: compare_kinds(&config.endpoints, &medians(windows), config.evidence.alpha),
-        is_trapped: is_edge_optimized_trap(&config.endpoints),
-    })
+    let span = tiers::Span { config, store: &store, rows: &rows, since_ms, now_ms };
+    let tiers = span.read(&made(&BTreeMap::new())?, &medians)?;
+    let deployment = made(&tiers.to_data_ms)?;
+    let kinds = compare_kinds(&config.endpoints, &medians, config.evidence.alpha);
+    let is_trapped = is_edge_optimized_trap(&config.endpoints);
+    Ok(Stored { deployment, around: Around { kinds, is_trapped, tiers } })
 }
 
-/// The median of each window, all paths of an endpoint together.
-fn medians(windows: Vec<WindowRow>) -> WindowMedians {
+/// The windows, where something is compared by them: kinds of endpoints, or edges that keep objects.
+fn windows(
+    config: &Config,
+    store: &Store,
+    (since_ms, now_ms): (i64, i64),
+) -> Result<Vec<WindowRow>, Failure> {
+    let has_kinds = config.endpoints.iter().any(|endpoint| endpoint.kind != EndpointKind::Regional);
+    if !has_kinds && tiers::keeping_edges(config).is_empty() {
+        return Ok(Vec::new());
+    }
+    store.windows(since_ms, now_ms).map_err(|error| store_failure(&error))
+}
+
+/// The median of each window, all paths of an endpoint together; of edges that keep objects the hits.
+fn medians(config: &Config, windows: Vec<WindowRow>) -> WindowMedians {
+    let keeping = tiers::keeping_edges(config);
     let mut merged: BTreeMap<(Connection, String, String, i64), Histogram> = BTreeMap::new();
     for window in windows {
         let series = window.series;
+        if keeping.contains(&series.target) && !series.path.ends_with(" hit") {
+            continue;
+        }
         let key = (series.connection, series.target, series.vantage, window.start_ms);
         merged.entry(key).or_default().merge(&window.response);
     }
     let median = |histogram: &Histogram| Some(histogram.quantile_us(0.5)? as f64 / 1_000.0);
     merged.into_iter().filter_map(|(key, all)| Some((key, median(&all)?))).collect()
 }
-
 /// The median responses of Regional endpoints; of several paths the one that most samples took.
 fn measured(config: &Config, rows: &[MergedRow]) -> Vec<Measured> {
     let mut heaviest: BTreeMap<(&str, &str, Connection), &MergedRow> = BTreeMap::new();

@@ -7,6 +7,7 @@ pub mod matrix;
 pub mod recommend;
 pub mod regret;
 pub mod table;
+pub mod tiers;
 pub mod traffic;
 
 use std::fmt::Write as _;

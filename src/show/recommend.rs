@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use advisor::placement::{
-    Answer, Change, CostMatrix, EDGE_OPTIMIZED_MIGRATION, EDGE_OPTIMIZED_TRAP, Effect,
-    KindComparison, Objective, Request, SeriesModel,
+    Answer, Candidate, Change, CostMatrix, Effect, Exchange, Objective, Request, SeriesModel,
 };
 use serde_json::{Value, json};
 
-use super::table::{Table, ms};
+use super::table::{Table, ms, percent};
+use super::tiers::Around;
 
 /// Clients that are named one by one in the text.
 const NAMED_MAX: usize = 5;
@@ -25,7 +25,9 @@ pub struct RecommendView<'a> {
     pub request: &'a Request,
     /// One answer for each number of columns; the last is the one that was asked for.
     pub answers: &'a [Answer],
-    /// What it does.
+    /// The best exchange of one column that each of them refused.
+    pub exchanges: &'a [Option<Exchange>],
+    /// What the last does.
     pub effect: &'a Effect,
     /// What it is compared with; empty for nothing.
     pub before: &'a [usize],
@@ -33,12 +35,14 @@ pub struct RecommendView<'a> {
     pub time_limit_s: f64,
     /// The columns whose costs are estimates.
     pub estimated: &'a BTreeSet<usize>,
+    /// Those columns with their intervals.
+    pub candidates: &'a [Candidate],
+    /// Regions that could not be estimated.
+    pub unestimated: &'a [String],
     /// The models behind them.
     pub models: &'a [SeriesModel],
-    /// Endpoints of different kinds, side by side.
-    pub kinds: &'a [KindComparison],
-    /// Whether an edge-optimized domain is among several endpoints.
-    pub is_trapped: bool,
+    /// What stands around the endpoints, where costs come from the store.
+    pub around: Option<&'a Around>,
 }
 
 impl RecommendView<'_> {
@@ -59,27 +63,40 @@ impl RecommendView<'_> {
         let _ = write!(text, "\n{}", self.members());
         text.push_str(&self.changes());
         let _ = write!(text, "\n{}{}", self.coverage(), self.estimates());
-        text.push_str(&self.endpoint_kinds());
+        if let Some(around) = self.around {
+            text.push_str(&around.text());
+        }
         super::escape_lines(&text)
     }
 
     /// Which columns are estimates, and how far off such estimates are.
     fn estimates(&self) -> String {
+        let mut text = self.unestimated();
         if self.estimated.is_empty() {
-            return String::new();
+            return text;
         }
-        let columns: Vec<usize> = self.estimated.iter().copied().collect();
-        let mut text =
-            format!("estimates, nothing is deployed there: {}\n", self.names(&columns).join(", "));
+        text.push_str("estimates, nothing is deployed there (reason: estimate):\n");
+        for candidate in self.candidates {
+            let interval = candidate.interval_ms.map_or_else(
+                || "no interval: fewer than three endpoints".to_owned(),
+                |(low, high)| format!("{low:.1} to {high:.1}"),
+            );
+            let name = &self.matrix.columns[candidate.column];
+            let _ = writeln!(text, "  {name}: mean {:.1} ms ({interval})", candidate.mean_ms);
+        }
         for model in self.models {
             let error = |quantile| model.error_share(quantile).map_or("unknown".into(), percent);
             let _ = writeln!(
                 text,
-                "  {}: {:.2} round trips and {:.1} ms; left out in turn, endpoints are missed by {} \
+                "  {}: {:.2} round trips and {:.1} ms{}; left out in turn, endpoints are missed by {} \
                  (median) and {} (p90)",
                 model.connection.as_str(),
                 model.fit.multiplier,
                 model.fit.service_ms,
+                match model.fit.trips_to_data {
+                    trips if trips > 0.0 => format!(", and {trips:.2} round trips to the data"),
+                    _ => String::new(),
+                },
                 error(0.5),
                 error(0.9)
             );
@@ -87,35 +104,14 @@ impl RecommendView<'_> {
         text
     }
 
-    /// Which kind of endpoint is faster where there are several, and how to leave the trap.
-    fn endpoint_kinds(&self) -> String {
-        let mut text = String::new();
-        for kind in self.kinds {
-            let _ = write!(
-                text,
-                "endpoint kind in {}, {}: {} against {}: {}",
-                kind.region,
-                kind.connection.as_str(),
-                kind.first,
-                kind.second,
-                kind.verdict.code()
-            );
-            let _ = match kind.verdict.difference() {
-                Some(told) => writeln!(
-                    text,
-                    ", gains {:.1} ms ({:.1} to {:.1}; {} pairs)",
-                    told.gain_ms, told.interval_ms.0, told.interval_ms.1, told.pairs
-                ),
-                None => writeln!(text),
-            };
+    fn unestimated(&self) -> String {
+        if self.unestimated.is_empty() {
+            return String::new();
         }
-        if self.is_trapped {
-            let _ = writeln!(text, "{EDGE_OPTIMIZED_TRAP} (reason: edge-optimized)");
-            for (at, step) in EDGE_OPTIMIZED_MIGRATION.iter().enumerate() {
-                let _ = writeln!(text, "  {}. {step}", at + 1);
-            }
-        }
-        text
+        format!(
+            "not estimated, no vantage there tells its way to the data (reason: hop-unknown): {}\n",
+            self.unestimated.join(", ")
+        )
     }
 
     fn headline(&self, answer: &Answer) -> String {
@@ -158,21 +154,33 @@ impl RecommendView<'_> {
         let has_share = self.request.objective != Objective::Mean;
         headings.extend(has_share.then_some("within"));
         headings.extend(has_fixed.then_some("fixed cost"));
-        headings.extend(["gap", "columns"]);
+        headings.extend(["gap", "reason", "columns", "refused"]);
         let mut table = Table::new(headings);
         let mut last = None;
-        for answer in self.answers {
+        for (answer, exchange) in self.answers.iter().zip(self.exchanges) {
             let gain = last.zip(answer.cost_ms).map(|(before, after): (f64, f64)| before - after);
             let mut row = vec![answer.k.to_string(), ms(answer.cost_ms), ms(gain), total(answer)];
             row.extend(has_share.then(|| answer.covered_share.map_or("-".into(), percent)));
             row.extend(has_fixed.then(|| ms(Some(answer.fixed_cost))));
             let gap = if answer.optimal { "0".to_owned() } else { percent(answer.gap) };
             let chosen = self.names(&answer.chosen).join(" ");
-            row.extend([gap, if chosen.is_empty() { reason(answer).to_owned() } else { chosen }]);
+            let chosen = if chosen.is_empty() { "-".to_owned() } else { chosen };
+            row.extend([gap, reason(answer).to_owned(), chosen, self.refused(*exchange)]);
             table.row(row);
             last = answer.cost_ms;
         }
         table.text()
+    }
+
+    /// The exchange in words: who would come for whom, and what that loses.
+    fn refused(&self, exchange: Option<Exchange>) -> String {
+        let Some(Exchange { leaves, enters, loss }) = exchange else { return "-".to_owned() };
+        let loss = match self.request.objective {
+            Objective::Mean => format!("{} ms", signed(loss)),
+            // Fixed costs are in units of weight here.
+            Objective::Slo(_) | Objective::P95 => format!("+{} of the weight", percent(loss)),
+        };
+        format!("{} for {}: {loss}", self.matrix.columns[enters], self.matrix.columns[leaves])
     }
 
     fn members(&self) -> String {
@@ -201,7 +209,7 @@ impl RecommendView<'_> {
         });
         let drop = least.map_or(String::new(), |member| {
             format!(
-                "to drop first: {} ({} ms)\n",
+                "to drop first: {} ({} ms; reason: least-loss)\n",
                 self.matrix.columns[member.column],
                 member.loss_ms.map_or("-".into(), signed)
             )
@@ -262,7 +270,13 @@ impl RecommendView<'_> {
     #[must_use]
     pub fn json(&self) -> Value {
         let mut regions = self.answers.last().map_or(Value::Null, |answer| self.answer(answer));
-        let frontier: Vec<Value> = self.answers.iter().map(|answer| self.answer(answer)).collect();
+        let frontier: Vec<Value> = (self.answers.iter().zip(self.exchanges))
+            .map(|(answer, exchange)| {
+                let mut line = self.answer(answer);
+                line["refused"] = exchange.map_or(Value::Null, |one| self.exchange(one));
+                line
+            })
+            .collect();
         regions["frontier"] = json!(frontier);
         let members = self.effect.members.iter().map(|member| {
             json!({
@@ -285,16 +299,25 @@ impl RecommendView<'_> {
                 "connection": model.connection.as_str(),
                 "multiplier": model.fit.multiplier,
                 "service_ms": model.fit.service_ms,
+                "trips_to_data": model.fit.trips_to_data,
                 "left_out_error_p50_share": model.error_share(0.5),
                 "left_out_error_p90_share": model.error_share(0.9),
             })
         });
-        json!({
+        let candidates = self.candidates.iter().map(|candidate| {
+            json!({
+                "column": self.matrix.columns[candidate.column],
+                "mean_ms": candidate.mean_ms,
+                "low_ms": candidate.interval_ms.map(|(low, _)| low),
+                "high_ms": candidate.interval_ms.map(|(_, high)| high),
+            })
+        });
+        let mut whole = json!({
             "regions": regions,
-            "endpoint_kinds": self.kinds.iter().map(kind_json).collect::<Vec<_>>(),
-            "migration": if self.is_trapped { &EDGE_OPTIMIZED_MIGRATION[..] } else { &[] },
             "estimates": {
                 "columns": self.names(&estimated),
+                "candidates": candidates.collect::<Vec<_>>(),
+                "unestimated": self.unestimated,
                 "models": models.collect::<Vec<_>>(),
             },
             "coverage": {
@@ -303,6 +326,21 @@ impl RecommendView<'_> {
                 "left_out": left.map(|(client, weight)| json!({"client": client, "weight": weight}))
                     .collect::<Vec<_>>(),
             },
+        });
+        let nothing = Around::default();
+        if let Some(whole) = whole.as_object_mut() {
+            whole.extend(self.around.unwrap_or(&nothing).json());
+        }
+        whole
+    }
+
+    fn exchange(&self, Exchange { leaves, enters, loss }: Exchange) -> Value {
+        let is_mean = self.request.objective == Objective::Mean;
+        json!({
+            "leaves": self.matrix.columns[leaves],
+            "enters": self.matrix.columns[enters],
+            "loss_ms": is_mean.then_some(loss),
+            "loss_share": (!is_mean).then_some(loss),
         })
     }
 
@@ -338,21 +376,6 @@ impl RecommendView<'_> {
     }
 }
 
-fn kind_json(kind: &KindComparison) -> Value {
-    let told = kind.verdict.difference();
-    json!({
-        "region": kind.region,
-        "connection": kind.connection.as_str(),
-        "first": kind.first,
-        "second": kind.second,
-        "reason": kind.verdict.code(),
-        "gain_ms": told.map(|told| told.gain_ms),
-        "gain_low_ms": told.map(|told| told.interval_ms.0),
-        "gain_high_ms": told.map(|told| told.interval_ms.1),
-        "pairs": told.map(|told| told.pairs),
-    })
-}
-
 fn reason(answer: &Answer) -> &'static str {
     match (answer.chosen.is_empty(), answer.optimal) {
         (false, true) => "optimal",
@@ -364,11 +387,6 @@ fn reason(answer: &Answer) -> &'static str {
 
 fn total(answer: &Answer) -> String {
     answer.total.map_or_else(|| "-".to_owned(), |total| format!("{total:.3}"))
-}
-
-fn percent(share: f64) -> String {
-    // An empty sum is minus zero.
-    format!("{:.1} %", share * 100.0 + 0.0)
 }
 
 fn signed(value: f64) -> String {

@@ -46,6 +46,13 @@ pub fn ms(value: Option<f64>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| format!("{value:.1}"))
 }
 
+/// A share as a percentage.
+#[must_use]
+pub fn percent(share: f64) -> String {
+    // An empty sum is minus zero.
+    format!("{:.1} %", share * 100.0 + 0.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use advisor::traffic::{LogKind, Nearest, Tally};
 use serde_json::{Value, json};
 
-use super::table::Table;
+use super::table::{Table, percent};
 use crate::cli::WeightsOf;
 use crate::failure::{Exit, Failure};
 
@@ -204,8 +204,4 @@ fn source_word(source: Source) -> &'static str {
         Source::Log(LogKind::QueryLog) => "query-log",
         Source::Population => "population",
     }
-}
-
-fn percent(share: f64) -> String {
-    format!("{:.1} %", share * 100.0)
 }

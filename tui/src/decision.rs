@@ -8,7 +8,7 @@ use advisor::advice::{Advice, LabelAdvice};
 use advisor::evidence::{Comparison, EvidenceRule};
 use advisor::journal::Operation;
 use advisor::matrix::Matrix;
-use advisor::placement::{CostMatrix, Objective, Request, solve};
+use advisor::placement::{CostMatrix, plain_frontier};
 use advisor::plan::Plan;
 use advisor::regret::{RegretRow, regret};
 use advisor::settings;
@@ -50,27 +50,14 @@ fn frontier(matrix: &Matrix, rule: &EvidenceRule) -> Vec<Choice> {
         (vantage.clone(), 1.0, costs.collect())
     });
     let costs = CostMatrix::from_costs(names.clone(), rows);
-    let request = Request {
-        objective: Objective::Mean,
-        pinned: Vec::new(),
-        forbidden: Vec::new(),
-        fixed: Vec::new(),
-        n_minus_1: false,
-    };
-    let mut steps = 0;
-    let mut is_over = || {
-        steps += 1;
-        steps > FRONTIER_STEPS
-    };
-    // Only a request that contradicts itself is refused, and this one asks for nothing special.
-    let answers = solve(&costs, &request, 1..=names.len().min(FRONTIER_MAX), &mut is_over);
+    let answers = plain_frontier(&costs, FRONTIER_MAX, FRONTIER_STEPS);
     let choice = |answer: advisor::placement::Answer| Choice {
         endpoints: answer.chosen.iter().filter_map(|at| names.get(*at).cloned()).collect(),
         cost_ms: answer.cost_ms,
         is_proven: answer.optimal,
         gap: answer.gap,
     };
-    answers.unwrap_or_default().into_iter().map(choice).collect()
+    answers.into_iter().map(choice).collect()
 }
 
 /// Everything decided at one time.

@@ -9,7 +9,7 @@ use super::swap::{Choice, Search, State};
 /// At the root, where the bound decides how many columns are left.
 const ROOT: Effort = Effort { steps: 1_500, patience: 20 };
 /// At a node, whose parent's prices are nearly right.
-const NODE: Effort = Effort { steps: 300, patience: 10 };
+const NODE: Effort = Effort { steps: 500, patience: 30 };
 /// Kicks before the bound, and again where it leaves a gap.
 const KICKS: usize = 2;
 const KICKS_MORE: usize = 10;
@@ -125,10 +125,9 @@ impl Tree {
         let mut better: Option<Choice> = None;
         let mut lagrange = Lagrange::new(rows, k, effort);
         let mut found = |open: &[bool]| {
-            let choice = Search::open(rows, open).choice();
             let least = better.as_ref().map_or(best, |choice| choice.cost);
-            if choice.cost < least {
-                better = Some(choice);
+            if rows.cost_of(open) < least {
+                better = Some(Search::open(rows, open).choice());
             }
             self.cutoff(better.as_ref().map_or(best, |choice| choice.cost))
         };

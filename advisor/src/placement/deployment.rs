@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use probe::sample::Connection;
 
-use super::estimate::{Fit, Hops, LeftOut, Observed, fit, leave_one_out};
+use super::estimate::{Fit, Hops, LeftOut, Observed, fit, interval, leave_one_out};
 use super::matrix::CostMatrix;
 
 /// One measured series: the median response of an endpoint at a vantage.
@@ -51,6 +51,18 @@ impl SeriesModel {
     }
 }
 
+/// What a candidate Region would cost its vantages.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Candidate {
+    /// Its column.
+    pub column: usize,
+    /// The mean of its estimates over the vantages that have one, in ms.
+    pub mean_ms: f64,
+    /// The interval that nine of ten such estimates' truths lie in, each by itself: their mean is
+    /// rather surer. `None` with fewer than three endpoints.
+    pub interval_ms: Option<(f64, f64)>,
+}
+
 /// A matrix whose columns are endpoints and candidate Regions.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Deployment {
@@ -58,34 +70,70 @@ pub struct Deployment {
     pub matrix: CostMatrix,
     /// The columns whose costs are estimates.
     pub estimated: BTreeSet<usize>,
+    /// Those columns with their intervals, in their order.
+    pub candidates: Vec<Candidate>,
+    /// Candidate Regions that are not estimated, since their way to the data is not known.
+    pub unestimated: Vec<String>,
     /// The models behind them, one for each series that the cost is made of.
     pub models: Vec<SeriesModel>,
 }
 
-/// Puts measured endpoints and candidate Regions together. `round_trips` is by vantage and Region.
-/// A Region that has an endpoint is no candidate. Without enough endpoints for a model the matrix
-/// has what is measured only.
+impl Deployment {
+    /// Of a matrix in which everything is known.
+    #[must_use]
+    pub fn of_matrix(matrix: CostMatrix) -> Self {
+        Self {
+            matrix,
+            estimated: BTreeSet::new(),
+            candidates: Vec::new(),
+            unestimated: Vec::new(),
+            models: Vec::new(),
+        }
+    }
+}
+
+/// What there is to estimate from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evidence<'a> {
+    /// The series that were measured at endpoints.
+    pub measured: &'a [Measured],
+    /// Round trips by vantage and Region, in ms.
+    pub round_trips: &'a BTreeMap<(String, String), f64>,
+    /// The round trip between each Region and the data tier, in ms; empty where its place is not
+    /// known: the way to it counts as service time then.
+    pub to_data_ms: &'a BTreeMap<String, f64>,
+    /// The share of cold connections in the cost.
+    pub cold_share: f64,
+}
+
+/// Puts measured endpoints and candidate Regions together. A Region that has an endpoint is no
+/// candidate. Without enough endpoints for a model the matrix has what is measured only.
 #[must_use]
-pub fn deployment(
-    measured: &[Measured],
-    round_trips: &BTreeMap<(String, String), f64>,
-    cold_share: f64,
-) -> Deployment {
+pub fn deployment(evidence: &Evidence<'_>) -> Deployment {
+    let Evidence { measured, round_trips, cold_share, .. } = *evidence;
     let parts: Vec<(Connection, f64)> =
         [(Connection::Cold, cold_share), (Connection::Warm, 1.0 - cold_share)]
             .into_iter()
             .filter(|(_, share)| *share > 0.0)
             .collect();
-    let models: Vec<SeriesModel> = parts
-        .iter()
-        .filter_map(|(connection, _)| model(measured, round_trips, *connection))
-        .collect();
+    let models: Vec<SeriesModel> =
+        parts.iter().filter_map(|(connection, _)| model(evidence, *connection)).collect();
     let endpoints: BTreeSet<&str> = measured.iter().map(|cell| cell.endpoint.as_str()).collect();
     let regions: BTreeSet<&str> = measured.iter().map(|cell| cell.region.as_str()).collect();
     let mut columns: BTreeSet<&str> = endpoints.clone();
+    let mut unestimated = BTreeSet::new();
+    // A way to the data that is of weight must be known, and is never assumed.
+    let needs_hop = models.iter().any(|model| model.fit.trips_to_data > 0.0);
     if models.len() == parts.len() {
         let candidates = round_trips.keys().map(|(_, region)| region.as_str());
-        columns.extend(candidates.filter(|region| !regions.contains(region)));
+        for region in candidates.filter(|region| !regions.contains(region)) {
+            let is_known = !needs_hop || evidence.to_data_ms.contains_key(region);
+            if is_known {
+                columns.insert(region)
+            } else {
+                unestimated.insert(region)
+            };
+        }
     }
     let vantages: BTreeSet<&str> = measured.iter().map(|cell| cell.vantage.as_str()).collect();
     let cost = |vantage: &str, column: &str| {
@@ -94,7 +142,8 @@ pub fn deployment(
             let response_ms = if endpoints.contains(column) {
                 response(measured, vantage, column, *connection)?
             } else {
-                models[at].fit.estimate_ms(*round_trips.get(&key)?, 0.0)
+                let hop_ms = evidence.to_data_ms.get(column).copied().unwrap_or(0.0);
+                models[at].fit.estimate_ms(*round_trips.get(&key)?, hop_ms)
             };
             Some(share * response_ms)
         });
@@ -105,9 +154,40 @@ pub fn deployment(
         ((*vantage).to_owned(), 1.0, costs)
     });
     let estimated = columns.iter().enumerate().filter(|(_, column)| !endpoints.contains(*column));
-    let estimated = estimated.map(|(at, _)| at).collect();
+    let estimated: BTreeSet<usize> = estimated.map(|(at, _)| at).collect();
     let names = columns.iter().map(|column| (*column).to_owned()).collect();
-    Deployment { matrix: CostMatrix::from_costs(names, rows), estimated, models }
+    let matrix = CostMatrix::from_costs(names, rows);
+    let errors = cost_errors(&models, &parts);
+    Deployment {
+        candidates: estimated.iter().filter_map(|at| candidate(&matrix, *at, &errors)).collect(),
+        unestimated: unestimated.into_iter().map(str::to_owned).collect(),
+        matrix,
+        estimated,
+        models,
+    }
+}
+
+fn candidate(matrix: &CostMatrix, column: usize, errors: &[f64]) -> Option<Candidate> {
+    let costs: Vec<f64> =
+        (0..matrix.clients.len()).filter_map(|client| matrix.costs(client)[column]).collect();
+    let mean_ms = costs.iter().sum::<f64>() / costs.len() as f64;
+    let interval_ms = interval(mean_ms, errors);
+    (!costs.is_empty()).then_some(Candidate { column, mean_ms, interval_ms })
+}
+
+/// By how much `cost_ms` was missed where an endpoint was left out: `truth - estimate`, in ms.
+fn cost_errors(models: &[SeriesModel], parts: &[(Connection, f64)]) -> Vec<f64> {
+    let mut sums: BTreeMap<(&str, &str), (f64, usize)> = BTreeMap::new();
+    for model in models {
+        let share = parts.iter().find(|(connection, _)| *connection == model.connection);
+        let share = share.map_or(0.0, |(_, share)| *share);
+        for cell in &model.left_out {
+            let sum = sums.entry((&cell.vantage, &cell.endpoint)).or_default();
+            sum.0 += share * (cell.measured_ms - cell.estimate_ms);
+            sum.1 += 1;
+        }
+    }
+    sums.into_values().filter(|(_, seen)| *seen == parts.len()).map(|(error, _)| error).collect()
 }
 
 fn response(
@@ -122,25 +202,23 @@ fn response(
     measured.iter().find(is_it).map(|cell| cell.response_ms)
 }
 
-fn model(
-    measured: &[Measured],
-    round_trips: &BTreeMap<(String, String), f64>,
-    connection: Connection,
-) -> Option<SeriesModel> {
-    let of_series = measured.iter().filter(|cell| cell.connection == connection);
+fn model(evidence: &Evidence<'_>, connection: Connection) -> Option<SeriesModel> {
+    let of_series = evidence.measured.iter().filter(|cell| cell.connection == connection);
     let observed: Vec<Observed> = of_series
         .filter_map(|cell| {
             let key = (cell.vantage.clone(), cell.region.clone());
             Some(Observed {
                 vantage: cell.vantage.clone(),
                 endpoint: cell.endpoint.clone(),
-                round_trip_ms: *round_trips.get(&key)?,
+                round_trip_ms: *evidence.round_trips.get(&key)?,
                 response_ms: cell.response_ms,
             })
         })
         .collect();
-    // Where the data stands is not known here: the way to it counts as service time.
-    let hops = Hops::new();
+    let hop =
+        |cell: &Measured| Some((cell.endpoint.clone(), *evidence.to_data_ms.get(&cell.region)?));
+    // Unless every endpoint's way to the data is known, it counts as service time.
+    let hops: Hops = evidence.measured.iter().map(hop).collect::<Option<_>>().unwrap_or_default();
     let fit = fit(&observed, &hops, &[])?;
     Some(SeriesModel { connection, fit, left_out: leave_one_out(&observed, &hops) })
 }
@@ -172,10 +250,19 @@ mod tests {
         (measured, round_trips)
     }
 
+    fn made(
+        measured: &[Measured],
+        round_trips: &BTreeMap<(String, String), f64>,
+        to_data_ms: &[(&str, f64)],
+    ) -> Deployment {
+        let to_data_ms = to_data_ms.iter().map(|(r, ms)| ((*r).to_owned(), *ms)).collect();
+        deployment(&Evidence { measured, round_trips, to_data_ms: &to_data_ms, cold_share: 0.2 })
+    }
+
     #[test]
     fn candidates_are_estimated_and_endpoints_measured() {
         let (cells, round_trips) = measured(&["r0", "r1", "r2"]);
-        let made = deployment(&cells, &round_trips, 0.2);
+        let made = made(&cells, &round_trips, &[]);
         assert_eq!(made.matrix.columns, ["r0", "r1", "r2", "r3"]);
         assert_eq!(made.estimated, BTreeSet::from([3]));
         assert_eq!(made.models.len(), 2);
@@ -187,12 +274,34 @@ mod tests {
                 assert!((cost - (1.4 * trip + 40.0)).abs() < 1e-9, "{vantage} {region}: {cost}");
             }
         }
+        let told = &made.candidates[0];
+        let (low, high) = told.interval_ms.unwrap();
+        assert_eq!(told.column, 3);
+        assert!((told.mean_ms - low).abs() < 1e-6 && (high - told.mean_ms).abs() < 1e-6);
+    }
+
+    #[test]
+    fn the_way_to_the_data_is_in_an_estimate_or_there_is_none() {
+        let (mut cells, round_trips) = measured(&["r0", "r1", "r2"]);
+        let mut to_data_ms = vec![("r0", 2.0), ("r1", 82.0), ("r2", 42.0)];
+        for cell in &mut cells {
+            let hop = to_data_ms.iter().find(|(region, _)| *region == cell.region).unwrap();
+            cell.response_ms += 2.0 * hop.1;
+        }
+        let without = made(&cells, &round_trips, &to_data_ms);
+        assert_eq!((without.unestimated.len(), without.candidates.len()), (1, 0));
+        assert_eq!(without.matrix.columns, ["r0", "r1", "r2"]);
+        to_data_ms.push(("r3", 100.0));
+        let with = made(&cells, &round_trips, &to_data_ms);
+        let trip = round_trips[&("v0".to_owned(), "r3".to_owned())];
+        let cost = with.matrix.costs(0)[3].unwrap();
+        assert!((cost - (1.4 * trip + 40.0 + 200.0)).abs() < 1e-6, "{cost}");
     }
 
     #[test]
     fn without_a_model_nothing_is_estimated() {
         let (cells, round_trips) = measured(&["r0"]);
-        let made = deployment(&cells, &round_trips, 0.2);
+        let made = made(&cells, &round_trips, &[]);
         assert_eq!(made.matrix.columns, ["r0"]);
         assert!(made.estimated.is_empty() && made.models.is_empty());
     }

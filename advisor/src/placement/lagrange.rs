@@ -45,6 +45,11 @@ pub(super) struct Lagrange<'a> {
     earns: Vec<f64>,
     open: Vec<bool>,
     order: Vec<usize>,
+    /// The least and the highest price of each row that can be of use.
+    ranges: Vec<(f64, f64)>,
+    /// How many of each row's sorted costs are below its price.
+    reached: Vec<usize>,
+    gradient: Vec<f64>,
 }
 
 /// The best prices so far and how the steps go.
@@ -65,6 +70,9 @@ impl<'a> Lagrange<'a> {
             earns: vec![0.0; columns],
             open: vec![false; columns],
             order: Vec::with_capacity(columns),
+            ranges: (0..rows.len()).map(|index| rows.range(index)).collect(),
+            reached: vec![0; rows.len()],
+            gradient: vec![0.0; rows.len()],
         }
     }
 
@@ -162,15 +170,18 @@ impl<'a> Lagrange<'a> {
     fn evaluate(&mut self, prices: &[f64], states: &[State]) -> f64 {
         self.earns.copy_from_slice(&self.rows.fixed);
         let mut value = self.rows.base;
-        for (index, price) in prices.iter().enumerate() {
-            value += f64::from(self.rows.demand[index]) * price;
+        for (index, (price, demand)) in prices.iter().zip(&self.rows.demand).enumerate() {
+            value += f64::from(*demand) * price;
             let (costs, columns) = self.rows.row(index);
+            let mut reached = 0;
             for (cost, column) in costs.iter().zip(columns) {
                 if cost >= price {
                     break;
                 }
                 self.earns[usize::from(*column)] += cost - price;
+                reached += 1;
             }
+            self.reached[index] = reached;
         }
         self.choose(states);
         let opened = self.earns.iter().zip(&self.open).filter(|(_, open)| **open);
@@ -225,32 +236,28 @@ impl<'a> Lagrange<'a> {
     }
 
     /// One step of the prices; false where the direction is null, which proves the bound.
-    fn step(&self, ascent: &mut Ascent, distance: f64) -> bool {
+    fn step(&mut self, ascent: &mut Ascent, distance: f64) -> bool {
         let mut along = 0.0;
         let mut before = 0.0;
-        let mut gradient = Vec::with_capacity(ascent.prices.len());
         for (index, price) in ascent.prices.iter().enumerate() {
-            let (costs, columns) = self.rows.row(index);
-            let mut slope = f64::from(self.rows.demand[index]);
-            for (cost, column) in costs.iter().zip(columns) {
-                if cost > price {
-                    break;
-                }
-                slope -= f64::from(u8::from(self.open[usize::from(*column)]));
-            }
-            let (least, most) = self.rows.range(index);
+            let (_, columns) = self.rows.row(index);
+            let served = columns[..self.reached[index]].iter();
+            let served: i32 = served.map(|column| i32::from(self.open[usize::from(*column)])).sum();
+            let mut slope = f64::from(i32::from(self.rows.demand[index]) - served);
+            let (least, most) = self.ranges[index];
             if (slope > 0.0 && *price >= most) || (slope < 0.0 && *price <= least) {
                 slope = 0.0;
             }
             // In units of the row's own scale, in which steps are isotropic.
             slope *= self.rows.scale[index];
-            along += slope * ascent.direction[index];
-            before += ascent.direction[index] * ascent.direction[index];
-            gradient.push(slope);
+            let direction = ascent.direction[index];
+            along += slope * direction;
+            before += direction * direction;
+            self.gradient[index] = slope;
         }
         let deflection = if along < 0.0 { -1.5 * along / before } else { 0.0 };
         let mut square = 0.0;
-        for (direction, slope) in ascent.direction.iter_mut().zip(&gradient) {
+        for (direction, slope) in ascent.direction.iter_mut().zip(&self.gradient) {
             *direction = slope + deflection * *direction;
             square += *direction * *direction;
         }
@@ -258,10 +265,9 @@ impl<'a> Lagrange<'a> {
             return false;
         }
         let length = ascent.length * distance / square;
-        for (index, price) in ascent.prices.iter_mut().enumerate() {
-            let change = length * ascent.direction[index] * self.rows.scale[index];
-            let (least, most) = self.rows.range(index);
-            *price = (*price + change).clamp(least, most);
+        let rows = ascent.prices.iter_mut().zip(&ascent.direction).zip(&self.rows.scale);
+        for (((price, direction), scale), (least, most)) in rows.zip(&self.ranges) {
+            *price = (*price + length * direction * scale).clamp(*least, *most);
         }
         true
     }

@@ -39,6 +39,20 @@ pub struct Request {
     pub n_minus_1: bool,
 }
 
+impl Request {
+    /// The least mean cost, with nothing pinned, forbidden, fixed or down.
+    #[must_use]
+    pub fn plain() -> Self {
+        Self {
+            objective: Objective::Mean,
+            pinned: Vec::new(),
+            forbidden: Vec::new(),
+            fixed: Vec::new(),
+            n_minus_1: false,
+        }
+    }
+}
+
 /// Why a request cannot be answered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
@@ -87,6 +101,20 @@ pub fn solve(
 ) -> Result<Vec<Answer>, RequestError> {
     let mut solver = Solver::new(matrix, request)?;
     ks.into_iter().map(|k| solver.answer(k, is_over)).collect()
+}
+
+/// The plain frontier of 1 to `most` columns. The solver may ask `asks_max` times whether its time is
+/// over: a bound that is the same on every machine.
+#[must_use]
+pub fn plain_frontier(matrix: &CostMatrix, most: usize, asks_max: u32) -> Vec<Answer> {
+    let mut asks = 0;
+    let mut is_over = || {
+        asks += 1;
+        asks > asks_max
+    };
+    // A plain request is refused for its number of columns alone.
+    let most = most.min(matrix.columns.len());
+    solve(matrix, &Request::plain(), 1..=most, &mut is_over).unwrap_or_default()
 }
 
 struct Solver<'a> {

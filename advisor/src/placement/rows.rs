@@ -102,6 +102,27 @@ impl Rows {
         (&self.cost[range.clone()], &self.column[range])
     }
 
+    /// The cost of a choice.
+    pub(super) fn cost_of(&self, open: &[bool]) -> f64 {
+        let fixed = self.fixed.iter().zip(open).filter(|(_, open)| **open).map(|(fixed, _)| fixed);
+        let served = (0..self.len()).map(|index| {
+            let (costs, columns) = self.row(index);
+            let mut left = self.demand[index];
+            let mut sum = 0.0;
+            for (cost, column) in costs.iter().zip(columns) {
+                if open[usize::from(*column)] {
+                    sum += cost;
+                    left -= 1;
+                    if left == 0 {
+                        return sum;
+                    }
+                }
+            }
+            sum + f64::from(left) * self.rest[index]
+        });
+        self.base + fixed.sum::<f64>() + served.sum::<f64>()
+    }
+
     /// The cost of one column in every row.
     pub(super) fn column(&self, column: usize) -> &[f64] {
         &self.dense[column * self.len()..(column + 1) * self.len()]

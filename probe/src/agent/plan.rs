@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{AgentError, Options};
 use crate::clock::Clock;
 use crate::config::{Addresses, Config, Endpoint, EndpointKind, NameSource, Target, TargetKind};
-use crate::config::{Journey, Vantage};
+use crate::config::{Journey, RegionProof, Vantage};
 use crate::exchange::{Due, Exchange, Identity, Names, Request, TrustError};
 use crate::place::least_round_trip_us;
 use crate::sample::{Connection, Series};
@@ -133,6 +133,7 @@ fn of_endpoint(config: &Config, endpoint: &Endpoint) -> Subject {
     let timeout = config.probe.timeout;
     let mut request = Request { connect_to, timeout, ..Request::get(endpoint.url.clone()) };
     let by_edge = endpoint.kind != EndpointKind::Regional;
+    request.region_header = region_header(endpoint);
     if endpoint.kind == EndpointKind::CloudFront {
         request.headers.push(server_timing());
     }
@@ -143,6 +144,14 @@ fn of_endpoint(config: &Config, endpoint: &Endpoint) -> Subject {
         // Who answers behind an edge is the edge, wherever it is.
         region: (!by_edge).then(|| endpoint.region.clone()),
         group: None,
+    }
+}
+
+/// The header in which an endpoint's answers name their Region.
+fn region_header(endpoint: &Endpoint) -> Option<String> {
+    match &endpoint.region_proof {
+        Some(RegionProof::Header(name)) => Some(name.clone()),
+        Some(RegionProof::Pointer(_)) | None => None,
     }
 }
 
@@ -163,6 +172,8 @@ fn of_target(config: &Config, target: &Target) -> Result<Subject, TrustError> {
     };
     let by_edge = matches!(target.kind, TargetKind::Edge | TargetKind::Static);
     let plain = Request::get(target.url.clone());
+    // Behind an edge the same service answers: it names its Region as the endpoints do.
+    let service = config.endpoints.iter().find_map(region_header);
     let request = Request {
         connect_to: target.connect_to.clone(),
         http: target.http,
@@ -174,6 +185,7 @@ fn of_target(config: &Config, target: &Target) -> Result<Subject, TrustError> {
         expect_status: ask.expect_status.clone(),
         expect_body: ask.expect_body.clone(),
         identity,
+        region_header: service.filter(|_| target.kind == TargetKind::Edge),
         names: match target.resolver {
             NameSource::System => Names::System,
             NameSource::Server(server) => Names::Server(server),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::plan::Work;
 use crate::clock::Clock;
 use crate::exchange::{Due, Exchange, Request};
-use crate::sample::{Outcome, Phase, Phases, Sample};
+use crate::sample::{Attribution, Outcome, Phase, Phases, Sample};
 
 /// The samples of a slot, each with the step it belongs to; none for the whole.
 pub(super) type Samples = Vec<(Option<String>, Sample)>;
@@ -53,6 +53,8 @@ fn whole(samples: &Samples) -> Option<Sample> {
     let mut whole = Sample { outcome: last.outcome.clone(), ..first.clone() };
     let sum = |of: fn(&Sample) -> u64| samples.iter().map(|(_, sample)| of(sample)).sum();
     whole.phases = Phases::default();
+    // No one answer made it.
+    whole.attribution = Attribution::default();
     for phase in Phase::ALL {
         let present = samples.iter().filter_map(|(_, sample)| sample.phases.get(phase));
         if let Some(us) = present.reduce(|sum, us| sum + us) {

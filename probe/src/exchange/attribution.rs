@@ -1,7 +1,7 @@
 //! Who answered, as the response's headers say. Parsing of outside text: bounded, never a panic.
 
 use hyper::HeaderMap;
-use hyper::header::{AGE, HeaderName, VIA};
+use hyper::header::{AGE, HeaderName, HeaderValue, VIA};
 
 use crate::sample::{Attribution, ServerTiming};
 
@@ -18,12 +18,13 @@ static REST_API: HeaderName = HeaderName::from_static("x-amz-apigw-id");
 static HTTP_API: HeaderName = HeaderName::from_static("apigw-requestid");
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 
-/// Reads the attribution headers.
-pub(super) fn attribution(headers: &HeaderMap) -> Attribution {
+/// Reads the attribution headers. `region_header` is the one that names the Region, in lower case.
+pub(super) fn attribution(headers: &HeaderMap, region_header: Option<&str>) -> Attribution {
     let text = |name: &HeaderName| headers.get(name).map(|value| clip(value.as_bytes()));
     let timings = headers.get_all(&SERVER_TIMING).iter();
     Attribution {
-        pop: text(&POP),
+        // Of two edges the one that the answer passed last is the nearer one.
+        pop: headers.get_all(&POP).iter().next_back().map(|value| clip(value.as_bytes())),
         cache: text(&CACHE),
         age_s: text(&AGE).and_then(|age| age.trim().parse().ok()),
         server_timing: timings
@@ -33,8 +34,17 @@ pub(super) fn attribution(headers: &HeaderMap) -> Attribution {
         apigw_rest_id: text(&REST_API),
         apigw_http_id: text(&HTTP_API),
         request_id: text(&REQUEST_ID),
-        via: text(&VIA),
+        via: joined(headers, &VIA),
+        region: region_header
+            .and_then(|name| headers.get(name))
+            .map(|value| clip(value.as_bytes())),
     }
+}
+
+/// All lines of one header as one list.
+fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    let lines: Vec<&[u8]> = headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
+    (!lines.is_empty()).then(|| clip(&lines.join(&b", "[..])))
 }
 
 fn clip(bytes: &[u8]) -> String {
@@ -155,11 +165,27 @@ mod tests {
         headers.insert("age", "17".parse().unwrap());
         headers.insert("via", "v".repeat(5_000).parse().unwrap());
         headers.insert("server-timing", "a,".repeat(500).parse().unwrap());
-        let found = attribution(&headers);
+        let found = attribution(&headers, None);
         assert_eq!(found.pop.as_deref(), Some("FRA2-C2"));
         assert_eq!(found.age_s, Some(17));
         assert_eq!(found.via.unwrap().len(), VALUE_MAX);
         assert_eq!(found.server_timing.len(), METRICS_MAX);
+    }
+
+    #[test]
+    fn of_two_edges_the_nearer_one_is_the_pop_and_both_are_in_via() {
+        let mut headers = HeaderMap::new();
+        for (pop, host) in [("FRA2-C1", "aa"), ("AMS54-C1", "bb")] {
+            headers.append("x-amz-cf-pop", pop.parse().unwrap());
+            let via = format!("1.1 {host}.cloudfront.net (CloudFront)");
+            headers.append("via", via.parse().unwrap());
+        }
+        headers.insert("x-region", "eu-west-1".parse().unwrap());
+        let found = attribution(&headers, Some("x-region"));
+        assert_eq!(found.pop.as_deref(), Some("AMS54-C1"));
+        assert_eq!(found.via.unwrap().matches("cloudfront.net").count(), 2);
+        assert_eq!(found.region.as_deref(), Some("eu-west-1"));
+        assert_eq!(attribution(&headers, None).region, None);
     }
 
     proptest! {

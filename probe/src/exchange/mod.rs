@@ -373,7 +373,8 @@ impl Exchange {
         let (outcome, attribution) = match result {
             Ok(response) => {
                 let outcome = request.judge(response.status, &response.body);
-                (outcome, attribution::attribution(&response.headers))
+                let region_header = request.region_header.as_deref();
+                (outcome, attribution::attribution(&response.headers, region_header))
             }
             Err(outcome) => (outcome, Attribution::default()),
         };

@@ -52,6 +52,8 @@ pub struct Request {
     pub expect_body: Option<String>,
     /// The client certificate.
     pub identity: Option<Arc<Identity>>,
+    /// The header in which an answer names its Region, in lower case.
+    pub region_header: Option<String>,
 }
 
 /// Who is asked for a name.
@@ -89,6 +91,7 @@ impl Request {
             expect_status: Vec::new(),
             expect_body: None,
             identity: None,
+            region_header: None,
         }
     }
 }

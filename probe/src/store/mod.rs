@@ -10,6 +10,7 @@ mod read;
 mod schema;
 mod screen;
 mod span;
+mod told;
 mod window_set;
 mod write;
 
@@ -24,6 +25,7 @@ use crate::window::{BelowLight, PhaseHistograms, Sink, SinkError, Window};
 
 pub use blob::BlobError;
 pub use screen::{FailedWindow, SpanRow, SpanTable};
+pub use told::{TimingRow, WayRow};
 pub use window_set::WindowSet;
 
 /// The store cannot be used.

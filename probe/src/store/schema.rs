@@ -8,7 +8,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::{Grid, StoreError};
 
 /// The schema this code writes; kept in `user_version`.
-pub(super) const SCHEMA: i64 = 2;
+pub(super) const SCHEMA: i64 = 3;
 
 /// How long a writer waits for another process.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -62,6 +62,21 @@ CREATE TABLE flags (
     start_ms INTEGER NOT NULL, len_ms INTEGER NOT NULL, kind TEXT NOT NULL,
     count INTEGER NOT NULL, fastest_us INTEGER NOT NULL, least_us INTEGER NOT NULL);
 CREATE INDEX flags_by_start ON flags (start_ms);
+";
+
+/// New in schema 3: what headers told, by block.
+const TOLD: &str = "
+CREATE TABLE timings (
+    id INTEGER PRIMARY KEY,
+    series INTEGER NOT NULL REFERENCES series(id),
+    start_ms INTEGER NOT NULL, name TEXT NOT NULL, took BLOB NOT NULL,
+    UNIQUE (start_ms, series, name));
+CREATE TABLE ways (
+    id INTEGER PRIMARY KEY,
+    series INTEGER NOT NULL REFERENCES series(id),
+    start_ms INTEGER NOT NULL,
+    edges INTEGER NOT NULL, is_api INTEGER NOT NULL, region TEXT NOT NULL, count INTEGER NOT NULL,
+    UNIQUE (start_ms, series, edges, is_api, region));
 ";
 
 /// Opens the file, makes the tables where there are none, refuses what it does not know.
@@ -134,6 +149,9 @@ fn make_tables(path: &Path, connection: &mut Connection) -> Result<(), StoreErro
     }
     if found < 2 {
         transaction.execute_batch(FLAGS).map_err(fault)?;
+    }
+    if found < 3 {
+        transaction.execute_batch(TOLD).map_err(fault)?;
     }
     transaction.pragma_update(None, "user_version", SCHEMA).map_err(fault)?;
     transaction.commit().map_err(fault)

@@ -5,7 +5,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::span::{self, Body, Place, Table, signed};
-use super::{Grid, Quantiles, RowError, Store, StoreError, WindowSet};
+use super::{Grid, Quantiles, RowError, Store, StoreError, WindowSet, told};
 use crate::histogram::Histogram;
 use crate::sample::Series;
 use crate::window::{BelowLight, Window, aligned_start_ms};
@@ -115,6 +115,7 @@ fn put_window(connection: &Connection, grid: Grid, window: &Window) -> Result<()
     if let Some(flag) = &window.below_light {
         put_flag(connection, place, flag)?;
     }
+    told::put(connection, series, aligned_start_ms(window.start_ms, grid.block_ms), &window.told)?;
     for (level, len_ms) in [("block", grid.block_ms), ("hour", HOUR_MS)] {
         let start_ms = aligned_start_ms(window.start_ms, len_ms);
         mark(connection, level, Place { series, start_ms, len_ms }, grid.window_ms)?;
@@ -261,6 +262,8 @@ fn expire(connection: &Connection, horizon_ms: i64) -> Result<(), RowError> {
         ("blocks", horizon_ms - BLOCKS_KEPT_MS),
         ("days", horizon_ms - DAYS_KEPT_MS),
         ("flags", horizon_ms - BLOCKS_KEPT_MS),
+        ("timings", horizon_ms - BLOCKS_KEPT_MS),
+        ("ways", horizon_ms - BLOCKS_KEPT_MS),
     ];
     for (table, cut_ms) in cuts {
         set_meta(connection, &format!("{table}_from_ms"), cut_ms)?;

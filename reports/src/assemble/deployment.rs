@@ -3,14 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use advisor::placement::{Answer, CostMatrix, Objective, Request, solve};
+use advisor::placement::{Answer, CostMatrix, plain_frontier};
 
 use super::round_ms;
 use crate::document::{CellFacts, ChoiceFacts, DeploymentFacts};
 
 /// The largest number of endpoints that is looked at.
 const K_MAX: usize = 10;
-/// How often the solver may ask whether it must end: a bound that is the same on every machine.
+/// How often the solver may ask whether it must end.
 const ASKS_MAX: u32 = 1_000_000;
 
 /// One line a population with costs at more than one endpoint.
@@ -49,19 +49,7 @@ fn frontier(matrix: &CostMatrix) -> Option<Vec<ChoiceFacts>> {
     if most < 2 {
         return None;
     }
-    let request = Request {
-        objective: Objective::Mean,
-        pinned: Vec::new(),
-        forbidden: Vec::new(),
-        fixed: Vec::new(),
-        n_minus_1: false,
-    };
-    let mut asks = 0;
-    let mut is_over = || {
-        asks += 1;
-        asks > ASKS_MAX
-    };
-    let answers = solve(matrix, &request, 1..=most, &mut is_over).ok()?;
+    let answers = plain_frontier(matrix, most, ASKS_MAX);
     let choice = |answer: Answer| {
         let names = answer.chosen.iter().filter_map(|column| matrix.columns.get(*column));
         ChoiceFacts {
