@@ -35,7 +35,8 @@ fn fleet(setup: &Setup, args: &CostArgs) -> Result<Fleet, Failure> {
     let endpoints = config.endpoints.len() as f64;
     let connections = config.probe.connections.len() as f64;
     let datums = budget.steady as f64 / vantages.max(1.0);
-    let is_function = args.lambda_s > 0.0;
+    // A function publishes through its log, unless it is told to send to the Region that holds all.
+    let sends = setup.fleet.is_some() || args.lambda_s == 0.0;
     Ok(Fleet {
         vantages,
         endpoints,
@@ -43,7 +44,7 @@ fn fleet(setup: &Setup, args: &CostArgs) -> Result<Fleet, Failure> {
         metrics_most: budget.most as f64,
         asked: ASKED * vantages * endpoints * connections,
         readings: times_a_month(args.refresh.as_secs_f64()),
-        requests_a_minute: if is_function { 0.0 } else { (datums / DATUMS_MAX as f64).ceil() },
+        requests_a_minute: if sends { (datums / DATUMS_MAX as f64).ceil() } else { 0.0 },
         lambda_s: args.lambda_s,
         queries_millions: args.queries,
     })

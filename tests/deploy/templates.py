@@ -18,7 +18,6 @@ PLACES = {
     "ZoneId": "zone_id",
     "ServiceName": "name",
     "Namespace": "namespace",
-    "Bucket": "bucket",
 }
 
 
@@ -33,7 +32,8 @@ def parameter_texts(value):
         if set(value) == {"Ref"}:
             return "${" + PLACES.get(value["Ref"], value["Ref"]) + "}"
         if set(value) == {"Fn::Sub"} and isinstance(value["Fn::Sub"], str):
-            return re.sub(r"\$\{([^}]+)\}", lambda m: "${" + PLACES.get(m[1], m[1]) + "}", value["Fn::Sub"])
+            text = value["Fn::Sub"].replace("${BucketPrefix}-${AWS::AccountId}", "${bucket}")
+            return re.sub(r"\$\{([^}]+)\}", lambda m: "${" + PLACES.get(m[1], m[1]) + "}", text)
         return {key: parameter_texts(one) for key, one in value.items()}
     if isinstance(value, list):
         return [parameter_texts(one) for one in value]
