@@ -131,7 +131,7 @@ def arguments():
 
 
 def main():
-    """Packs and uploads; prints the parameters of the fleet's template."""
+    """Packs and uploads; prints the parameters of the fleet's template, as the CLI takes them."""
     asked = arguments()
     binary, config = asked.binary.read_bytes(), asked.config.read_text()
     built_for = architecture(binary)
@@ -146,7 +146,8 @@ def main():
     path.write_bytes(data)
     if asked.regions:
         upload(path, key, asked.bucket_prefix, asked.regions)
-    print(f"CodeKey={key} Architecture={built_for} Namespace={namespace}")
+    parameters = {"CodeKey": key, "Architecture": built_for, "Namespace": namespace}
+    print(*(f"ParameterKey={name},ParameterValue={value}" for name, value in parameters.items()))
 
 
 if __name__ == "__main__":

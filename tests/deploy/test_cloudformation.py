@@ -1,18 +1,24 @@
 """Each template of CloudFormation: by the rules of cfn-lint, and by what the programs really take."""
 
+import json
 import re
+import sys
+import types
 
 import pytest
 from cfnlint import api as cfnlint
 from templates import TEMPLATES, ROOT, parameter_texts, template
 
 NAMES = [path.name for path in TEMPLATES]
-# A parameter that nothing could be right for: it must be said.
-WITHOUT_DEFAULT = {"ZoneId"}
+# A parameter for which nothing could be right: it must be said.
+WITHOUT_DEFAULT = "AWS::Route53::HostedZone::Id"
 
 
 def test_there_are_templates():
-    assert {"fleet.yaml", "stackset-roles.yaml", "policies.yaml", "zone-role.yaml"} <= set(NAMES)
+    assert set(NAMES) == {
+        "advisor.yaml", "application-global.yaml", "application-region.yaml", "fleet.yaml", "monitoring.yaml",
+        "policies.yaml", "stackset-roles.yaml", "zone-role.yaml",
+    }
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -32,7 +38,7 @@ def test_the_linter_finds_what_is_wrong():
 def test_parameters_are_described_and_have_defaults_that_fit(name):
     for key, parameter in template(name)["Parameters"].items():
         assert len(parameter["Description"]) > 10, f"{name} {key}"
-        if key in WITHOUT_DEFAULT:
+        if parameter["Type"] == WITHOUT_DEFAULT:
             assert "Default" not in parameter, f"{name} {key}"
             continue
         default = parameter["Default"]
@@ -73,3 +79,59 @@ def test_names_stay_within_what_lambda_allows():
     assert re.fullmatch(pattern, "x" * 60) and not re.fullmatch(pattern, "x" * 65)
     roles = template("stackset-roles.yaml")["Parameters"]
     assert roles["Name"]["Default"] == template("fleet.yaml")["Parameters"]["Name"]["Default"]
+
+
+def test_the_application_is_what_the_advisor_looks_for():
+    """One name in every Region and one of each Region's own, and a health route that names its Region."""
+    resources = parameter_texts(template("application-region.yaml"))["Resources"]
+    shared, own = (resources[key]["Properties"] for key in ("SharedDomain", "OwnDomain"))
+    assert (shared["DomainName"], own["DomainName"]) == ("${name}", "${AWS::Region}.${name}")
+    for domain in (shared, own):
+        configuration, = domain["DomainNameConfigurations"]
+        assert configuration["EndpointType"] == "REGIONAL"
+    check = resources["HealthCheck"]["Properties"]["HealthCheckConfig"]
+    assert check["FullyQualifiedDomainName"] == own["DomainName"], "never the service name"
+    record = resources["Latency"]["Properties"]
+    assert (record["Name"], record["SetIdentifier"], record["Region"]) == ("${name}", *["${AWS::Region}"] * 2)
+    # The advisor adopts it: taking the template away must not take the record away.
+    assert resources["Latency"]["DeletionPolicy"] == resources["HealthCheck"]["DeletionPolicy"] == "Retain"
+
+
+def test_the_application_answers_as_its_routes_say(monkeypatch):
+    """Its code, run as the function would run it, over a table of this test's own."""
+    resources = parameter_texts(template("application-region.yaml"))["Resources"]
+    code = resources["Function"]["Properties"]["Code"]["ZipFile"]
+    assert len(code) <= 4096, "what a template may hold"
+    items = {}
+
+    class Table:
+        def get_item(self, Key):
+            found = items.get(Key["id"])
+            return {"Item": found} if found else {}
+
+        def put_item(self, Item):
+            items[Item["id"]] = Item
+
+    resource = types.SimpleNamespace(Table=lambda name: Table())
+    monkeypatch.setitem(sys.modules, "boto3", types.SimpleNamespace(resource=lambda service: resource))
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    monkeypatch.setenv("TABLE", "items")
+    function = {}
+    exec(compile(code, "index.py", "exec"), function)
+
+    def ask(route, **event):
+        who = {"authorizer": {"jwt": {"claims": {"sub": "user"}}}}
+        event = {"routeKey": route, "requestContext": who, "pathParameters": {"id": "1"}, **event}
+        answer = function["handler"](event, None)
+        assert answer["headers"]["x-region"] == "eu-west-1"
+        return answer["statusCode"], json.loads(answer["body"])
+
+    assert ask("GET /health") == (200, {"region": "eu-west-1", "status": "ok"})
+    assert ask("GET /ping") == (200, {"region": "eu-west-1"})
+    assert ask("GET /items/{id}")[0] == 404
+    assert ask("PUT /items/{id}", body="text")[0] == 200
+    assert ask("GET /items/{id}") == (200, {"region": "eu-west-1", "text": "text"})
+    assert ask("PUT /items/{id}", body="x" * 100_001)[0] == 413
+    assert set(items) == {"user/1"}, "each user's items are their own"
+    routes = {one["Properties"]["RouteKey"] for one in resources.values() if one["Type"].endswith("V2::Route")}
+    assert all(f'"{route}"' in code for route in routes - {"GET /items/{id}"}) and len(routes) == 4

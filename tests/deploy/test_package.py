@@ -13,7 +13,7 @@ import threading
 import urllib.parse
 import zipfile
 
-from templates import DEPLOY
+from templates import DEPLOY, template
 
 PACKAGE = DEPLOY / "lambda/package.py"
 ACCOUNT = "123456789012"
@@ -131,7 +131,10 @@ def test_a_package_holds_what_lambda_starts(tmp_path):
         assert modes == {"bootstrap": 0o755, "probe": 0o755, "nearside.toml": 0o644}
         assert packed.read("bootstrap") == (DEPLOY / "lambda/bootstrap").read_bytes()
         assert packed.read("nearside.toml").decode() == CONFIG
-    assert re.search(r"CodeKey=probe-x86_64-[0-9a-f]{16}\.zip Architecture=x86_64 Namespace=Nearside", said)
+    told = re.findall(r"ParameterKey=(\w+),ParameterValue=(\S+)", said)
+    assert [name for name, _ in told] == ["CodeKey", "Architecture", "Namespace"]
+    assert re.fullmatch(r"probe-x86_64-[0-9a-f]{16}\.zip", told[0][1])
+    assert {name for name, _ in told} <= set(template("fleet.yaml")["Parameters"])
 
 
 def test_the_same_files_give_the_same_key(tmp_path):
@@ -150,7 +153,7 @@ def test_each_region_has_a_closed_bucket_with_the_package(tmp_path):
         "nearside-code-123456789012-us-east-1": "us-east-1",
     }
     assert server.closed == {"nearside-code-123456789012-eu-west-1"}, "the other one was there"
-    key = re.search(r"CodeKey=(\S+)", said)[1]
+    key = re.search(r"CodeKey,ParameterValue=(\S+)", said)[1]
     assert {name: key for name in server.buckets} == dict(server.objects.keys())
     assert set(server.objects.values()) == {data}
 

@@ -7,6 +7,7 @@ import shlex
 import socket
 import subprocess
 import sys
+import tomllib
 import urllib.request
 
 import pytest
@@ -163,7 +164,21 @@ def test_the_example_is_a_configuration_and_its_price_is_the_documented_one():
     code, said, error = labs.run([labs.program("advisor"), *words])
     assert code == 0, error
     bill = json.loads(said)["month"]
-    rows = dict(re.findall(r"^\| ([^|]+?) \| [^|]*? \| ([0-9.]+) \|$", (ROOT / "docs/price.md").read_text(), re.MULTILINE))
+    document = (ROOT / "docs/price.md").read_text()
+    rows = dict(re.findall(r"^\| ([^|]+?) \|[^|]*\| ([0-9.]+) \|$", document, re.MULTILINE))
     told = {line["what"]: f"{line['usd']:.2f}" for line in bill["lines"] if line["usd"] > 0}
     assert told == {what: rows[what] for what in told}, "docs/price.md"
-    assert rows["sum"] == f"{bill['usd']:.2f}" and f"{bill['usd_most']:.2f}" in (ROOT / "docs/price.md").read_text()
+    assert rows["sum"] == f"{bill['usd']:.2f}" and f"{bill['usd_most']:.2f}" in document
+
+
+def test_what_is_packed_is_there():
+    """The Debian package's files, but those that a build makes."""
+    manifest = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]["metadata"]
+    assets = {source: target for source, target, _ in manifest["deb"]["assets"]}
+    for source in assets:
+        built = source.startswith("target/release/") and (pathlib.Path(labs.program(source.split("/")[2])))
+        assert built or (ROOT / source).exists(), source
+    installed = {f"/{target}{pathlib.Path(source).name}" for source, target in assets.items()}
+    assert {words[0] for _, words in units_commands()} <= installed
+    assert {f"deploy/systemd/{unit.name}" for unit in UNITS} <= set(assets)
+    assert {"pkg-url", "pkg-fmt", "bin-dir"} == set(manifest["binstall"])

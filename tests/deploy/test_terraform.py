@@ -1,0 +1,108 @@
+"""Each module of Terraform, read by an HCL parser: what it declares is described and used, what it names is there."""
+
+import re
+
+import pytest
+from templates import DEPLOY, MODULES, ROOT, module, policy, template
+
+NAMES = [folder.name for folder in MODULES]
+WITHOUT_DEFAULT = {"zone_id"}
+
+
+def bare(text):
+    """A label as it is called; the parser keeps its quotes."""
+    return text.strip('"')
+
+
+def declared(blocks):
+    """Names of labelled blocks and their bodies."""
+    return {bare(name): body for block in blocks for name, body in block.items()}
+
+
+def resources(blocks):
+    """`TYPE.NAME` of resources or data, and their bodies."""
+    return {
+        f"{bare(kind)}.{bare(name)}": body
+        for block in blocks for kind, named in block.items() for name, body in named.items()
+    }
+
+
+def text_of(folder):
+    """All of a module, without its comments."""
+    text = "\n".join(path.read_text() for path in sorted(folder.glob("*.tf")))
+    return re.sub(r"^\s*#.*$", "", text, flags=re.MULTILINE)
+
+
+def test_there_are_modules():
+    assert {"fleet", "monitoring", "policies"} <= set(NAMES)
+
+
+@pytest.mark.parametrize("folder", MODULES, ids=NAMES)
+def test_variables_are_described_used_and_have_defaults(folder):
+    variables, text = declared(module(folder)["variable"]), text_of(folder)
+    for name, variable in variables.items():
+        assert len(bare(variable["description"])) > 10 and "type" in variable, name
+        assert ("default" in variable) == (name not in WITHOUT_DEFAULT), name
+    assert set(re.findall(r"\bvar\.(\w+)", text)) == set(variables)
+
+
+@pytest.mark.parametrize("folder", MODULES, ids=NAMES)
+def test_what_is_named_is_there(folder):
+    blocks, text = module(folder), text_of(folder)
+    made = resources(blocks.get("resource", []))
+    asked = resources(blocks.get("data", []))
+    assert made and set(re.findall(r"\bdata\.(aws_\w+\.\w+)", text)) == set(asked)
+    named = set(re.findall(r"(?<![.\w])(aws_\w+\.\w+)", re.sub(r"data\.aws_", "", text)))
+    assert named <= set(made), named - set(made)
+    local = {name for block in blocks.get("locals", []) for name in block}
+    assert set(re.findall(r"\blocal\.(\w+)", text)) == {name for name in local if not name.startswith("__")}
+    outputs = declared(blocks["output"])
+    assert outputs and all(len(bare(one["description"])) > 10 and "value" in one for one in outputs.values())
+
+
+@pytest.mark.parametrize("folder", MODULES, ids=NAMES)
+def test_the_provider_is_bound(folder):
+    text = (folder / "versions.tf").read_text()
+    # From version 6 on a resource may name its Region, which these modules rest on.
+    assert re.search(r'source\s*=\s*"hashicorp/aws"\s*version\s*=\s*">= 6\.0"', text)
+
+
+def test_policies_come_from_the_files():
+    blocks = module(DEPLOY / "terraform/policies")
+    text = text_of(DEPLOY / "terraform/policies")
+    layers = set(re.findall(r'"([a-z-]+)"', re.search(r"layers = toset\(\[(.*)\]\)", text)[1]))
+    assert layers == {"read-only", "plan", "apply", "probe"}
+    given = set(re.findall(r"^\s{4}(\w+)\s+=", re.search(r"places = \{(.*?)\n  \}", text, re.DOTALL)[1], re.MULTILINE))
+    for layer in layers:
+        assert policy(layer)
+        used = set(re.findall(r"\$\{(\w+)\}", (DEPLOY / f"iam/{layer}.json").read_text()))
+        assert used <= given, layer
+    assert resources(blocks["resource"]).keys() == {"aws_iam_policy.layer"}
+
+
+def test_the_function_is_that_of_the_template():
+    """Both ways of deploying make the same function."""
+    text = text_of(DEPLOY / "terraform/fleet")
+    variables = declared(module(DEPLOY / "terraform/fleet")["variable"])
+    parameters = template("fleet.yaml")["Parameters"]
+    pairs = {"memory_mb": "MemoryMb", "timeout_s": "TimeoutS", "namespace": "Namespace", "name": "Name",
+             "architecture": "Architecture", "log_retention_days": "LogRetentionDays"}
+    for name, parameter in pairs.items():
+        default = variables[name]["default"]
+        default = bare(default) if isinstance(default, str) else default
+        assert default == parameters[parameter]["Default"], name
+    assert 'NEARSIDE_STORE = var.central ? "cloudwatch:${var.namespace}" : ""' in text
+    example = (DEPLOY / "nearside.toml").read_text()
+    vantages = set(re.findall(r'\[\[vantage\]\]\nid = "([a-z0-9-]+)"', example))
+    assert {bare(region) for region in variables["regions"]["default"]} == vantages
+    runbook = (ROOT / "docs/runbook.md").read_text()
+    assert set(re.search(r'REGIONS="([^"]+)"', runbook)[1].split()) == vantages
+
+
+def test_the_dashboard_asks_for_what_is_published():
+    text = text_of(DEPLOY / "terraform/monitoring")
+    source = (ROOT / "probe/src/publish/mod.rs").read_text()
+    published = set(re.findall(r'(?:RESPONSE\w*|FAILURES): &str = "(\w+)"|Phase::\w+ => "(\w+)"', source))
+    published = {name for pair in published for name in pair if name}
+    asked = set(re.findall(r'metric\s*=\s*"(\w+)"', text)) | set(re.findall(r"SELECT \w+\((\w+)\)", text))
+    assert len(asked) == 4 and asked <= published
