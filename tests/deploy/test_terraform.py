@@ -34,7 +34,7 @@ def text_of(folder):
 
 
 def test_there_are_modules():
-    assert {"fleet", "monitoring", "policies"} <= set(NAMES)
+    assert NAMES == ["application-global", "application-region", "fleet", "monitoring", "policies"]
 
 
 @pytest.mark.parametrize("folder", MODULES, ids=NAMES)
@@ -51,7 +51,7 @@ def test_what_is_named_is_there(folder):
     blocks, text = module(folder), text_of(folder)
     made = resources(blocks.get("resource", []))
     asked = resources(blocks.get("data", []))
-    assert made and set(re.findall(r"\bdata\.(aws_\w+\.\w+)", text)) == set(asked)
+    assert made and set(re.findall(r"\bdata\.(\w+\.\w+)", text)) == set(asked)
     named = set(re.findall(r"(?<![.\w])(aws_\w+\.\w+)", re.sub(r"data\.aws_", "", text)))
     assert named <= set(made), named - set(made)
     local = {name for block in blocks.get("locals", []) for name in block}
@@ -106,3 +106,15 @@ def test_the_dashboard_asks_for_what_is_published():
     published = {name for pair in published for name in pair if name}
     asked = set(re.findall(r'metric\s*=\s*"(\w+)"', text)) | set(re.findall(r"SELECT \w+\((\w+)\)", text))
     assert len(asked) == 4 and asked <= published
+
+
+def test_the_application_is_one_code():
+    """Terraform packs the file that the template holds as text."""
+    resources_of = template("application-region.yaml")["Resources"]
+    code = resources_of["Function"]["Properties"]["Code"]["ZipFile"]
+    assert (DEPLOY / "application/index.py").read_text() == code
+    routes = {
+        one["Properties"]["RouteKey"] for one in resources_of.values() if one["Type"] == "AWS::ApiGatewayV2::Route"
+    }
+    text = text_of(DEPLOY / "terraform/application-region")
+    assert set(re.findall(r'"((?:GET|PUT) /[^"]+)"', text)) == routes
