@@ -194,4 +194,6 @@ def test_bootstrap_starts_the_probe_with_what_lies_beside_it(tmp_path):
 
 def test_scripts_are_sound():
     shellcheck = pathlib.Path(sys.executable).parent / "shellcheck"
-    subprocess.run([shellcheck, DEPLOY / "lambda/bootstrap"], check=True, timeout=30)
+    scripts = [DEPLOY / "lambda/bootstrap", *sorted((DEPLOY / "terraform/advisor").glob("*.sh"))]
+    assert len(scripts) == 3
+    subprocess.run([shellcheck, "--shell=sh", *scripts], check=True, timeout=30)

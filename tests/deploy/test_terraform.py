@@ -6,7 +6,7 @@ import pytest
 from templates import DEPLOY, MODULES, ROOT, module, policy, template
 
 NAMES = [folder.name for folder in MODULES]
-WITHOUT_DEFAULT = {"zone_id"}
+WITHOUT_DEFAULT = {"zone_id", "policy_arns"}
 
 
 def bare(text):
@@ -34,7 +34,7 @@ def text_of(folder):
 
 
 def test_there_are_modules():
-    assert NAMES == ["application-global", "application-region", "fleet", "monitoring", "policies"]
+    assert NAMES == ["advisor", "application-global", "application-region", "fleet", "monitoring", "policies"]
 
 
 @pytest.mark.parametrize("folder", MODULES, ids=NAMES)
@@ -118,3 +118,16 @@ def test_the_application_is_one_code():
     }
     text = text_of(DEPLOY / "terraform/application-region")
     assert set(re.findall(r'"((?:GET|PUT) /[^"]+)"', text)) == routes
+
+
+def test_the_advisors_tasks_are_those_of_the_template():
+    """The same scripts, and the same layers of policies."""
+    made = template("advisor.yaml")["Resources"]
+    for task in ("plan", "apply"):
+        script, = made[f"{task.title()}Task"]["Properties"]["ContainerDefinitions"][0]["Command"]
+        assert (DEPLOY / f"terraform/advisor/{task}.sh").read_text() == script
+        layers = re.search(rf"{task}\s+= \[([^\]]*)\]", text_of(DEPLOY / "terraform/advisor"))[1]
+        layers = [bare(layer.strip()) for layer in layers.split(",")]
+        imported = str(made[f"{task.title()}Role"]["Properties"]["ManagedPolicyArns"])
+        wanted = {"read-only": "ReadOnlyArn", "plan": "PlanArn", "apply": "ApplyArn"}
+        assert {wanted[layer] for layer in layers} == set(re.findall(r"-(\w+Arn)", imported))

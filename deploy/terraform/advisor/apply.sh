@@ -1,0 +1,7 @@
+set -eu
+cd /state
+aws s3 cp --only-show-errors "s3://$BUCKET/program/advisor" /tmp/advisor
+chmod +x /tmp/advisor
+aws s3 cp --only-show-errors --recursive "s3://$BUCKET/config/" .
+aws s3 cp --only-show-errors "s3://$BUCKET/$PLAN" /tmp/plan.json
+exec /tmp/advisor --store "$NEARSIDE_STORE" apply /tmp/plan.json --yes

@@ -1,0 +1,46 @@
+variable "policy_arns" {
+  type        = map(string)
+  description = "Output arns of the module policies. It has no default that could be right."
+}
+
+variable "region" {
+  type        = string
+  description = "The Region that holds the metrics (cloudwatch.region)."
+  default     = "eu-west-1"
+}
+
+variable "bucket_prefix" {
+  type        = string
+  description = "The bucket is PREFIX-ACCOUNT; the same as for the module policies."
+  default     = "nearside-reports"
+}
+
+variable "namespace" {
+  type        = string
+  description = "cloudwatch.namespace of the configuration."
+  default     = "Nearside"
+}
+
+variable "schedule" {
+  type        = string
+  description = "When it plans, in UTC; by default 20 minutes after each block of 4 hours."
+  default     = "cron(20 0/4 * * ? *)"
+}
+
+variable "image" {
+  type        = string
+  description = "An image with a shell and the AWS CLI; the program itself is read from the bucket."
+  default     = "public.ecr.aws/aws-cli/aws-cli:latest"
+}
+
+variable "architecture" {
+  type        = string
+  description = "What the program in the bucket was built for: X86_64 or ARM64."
+  default     = "X86_64"
+}
+
+variable "log_retention_days" {
+  type        = number
+  description = "How long the tasks' log is kept, days."
+  default     = 30
+}
