@@ -66,10 +66,7 @@ impl Setup {
     #[must_use]
     pub fn unused_sections(&self) -> Vec<&'static str> {
         let config = &self.config;
-        let sections = [
-            ("stateless", config.stateless),
-            ("[cloudwatch]", config.cloudwatch.is_some() && self.fleet.is_none()),
-        ];
+        let sections = [("[cloudwatch]", config.cloudwatch.is_some() && self.fleet.is_none())];
         sections.into_iter().filter(|(_, is_there)| *is_there).map(|(name, _)| name).collect()
     }
 

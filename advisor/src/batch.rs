@@ -3,7 +3,7 @@
 //! Pure. DELETE carries the exact old set and CREATE the new one, so that the batch is a
 //! compare-and-swap; nothing is ever overwritten blindly.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::name::Name;
 use crate::record::{Action, Change, ChangeBatch, HealthCheck, RecordSet};
@@ -40,6 +40,7 @@ pub enum BatchError {
 #[must_use]
 pub fn difference(current: &[RecordSet], desired: &[RecordSet]) -> Vec<Change> {
     let only_in = |these: &[RecordSet], those: &[RecordSet]| -> Vec<RecordSet> {
+        let those: BTreeSet<&RecordSet> = those.iter().collect();
         these.iter().filter(|set| !those.contains(set)).cloned().collect()
     };
     let mut deletes = only_in(current, desired);

@@ -12,6 +12,7 @@ use crate::journal::Operation;
 use crate::matrix::Matrix;
 use crate::name::Label;
 use crate::plan::{Intent, Move};
+use crate::topology::Shares;
 
 /// The reason code of a label that leaves a drained Region.
 pub const DRAIN: &str = "drain";
@@ -55,8 +56,9 @@ pub struct Knowledge<'a> {
     pub preferred: &'a BTreeMap<String, Label>,
 }
 
-/// The moves that take a Region out of answers: each of its labels goes to the endpoint with the lowest
-/// mean cost over the vantages that prefer the label, or, where that is not known, to the nearest one.
+/// The moves that take a Region out of answers. Of a label with weights the other endpoints stay; each
+/// other label goes to the endpoint with the lowest mean cost over the vantages that prefer the label, or,
+/// where that is not known, to the nearest one.
 pub fn drain(
     region: &str,
     config: &Config,
@@ -74,18 +76,16 @@ pub fn drain(
     }
     let candidates = candidates(config, live, &drained);
     let mut moves = Vec::new();
-    for (label, from) in &live.labels {
-        if !drained.contains(from.as_str()) {
+    for (label, shares) in live.tree() {
+        let Some(from) = shares.iter().map(|(id, _)| id).find(|id| drained.contains(id)) else {
             continue;
-        }
-        let to = destination(region, label, &candidates, known);
-        let to = to.ok_or_else(|| DrainError::Last(region.to_owned()))?;
-        moves.push(Move {
-            label: label.to_string(),
-            from: from.clone(),
-            to: to.id.clone(),
-            reason: DRAIN.into(),
-        });
+        };
+        let left = shares.without(|id| drained.contains(id));
+        let to = destination(region, &label, &candidates, known).map(|one| Shares::one(&one.id));
+        let to = left.or(to).ok_or_else(|| DrainError::Last(region.to_owned()))?;
+        let whole = Move::whole(&label, &shares, to.first(), DRAIN);
+        let weights_after = to.only().is_none().then(|| to.clone());
+        moves.push(Move { from: from.to_owned(), weights_after, ..whole });
     }
     Ok(moves)
 }
@@ -102,7 +102,8 @@ fn candidates<'a>(
         .iter()
         .filter(|endpoint| endpoint.alias.is_some() && !drained.contains(endpoint.id.as_str()))
         .collect();
-    let answered = |endpoint: &&Endpoint| live.labels.values().any(|id| *id == endpoint.id);
+    let tree = live.tree();
+    let answered = |endpoint: &&Endpoint| tree.values().any(|one| one.part(&endpoint.id) > 0.0);
     let today: Vec<&Endpoint> = able.iter().copied().filter(answered).collect();
     if today.is_empty() { able } else { today }
 }
@@ -159,14 +160,9 @@ pub fn restore(
     };
     let newest = operations.iter().rev().find(is_it);
     let newest = newest.ok_or_else(|| DrainError::NotDrained(region.to_owned()))?;
-    let still = |step: &&Move| live.labels.get(&Label::new(&step.label)) == Some(&step.to);
-    let back = |step: &Move| Move {
-        label: step.label.clone(),
-        from: step.to.clone(),
-        to: step.from.clone(),
-        reason: RESTORE.into(),
-    };
-    Ok(newest.plan.moves.iter().filter(still).map(back).collect())
+    let tree = live.tree();
+    let still = |step: &&Move| tree.get(&Label::new(&step.label)) == Some(&step.after());
+    Ok(newest.plan.moves.iter().filter(still).map(|step| step.back(RESTORE)).collect())
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::name::{Label, Name};
 use crate::record::{Answer, HealthCheck, Policy, RecordSet, RecordType};
+use crate::topology::{Shares, Tree};
 use crate::zone::HealthCheckSpec;
 
 /// An endpoint as DNS answers with it.
@@ -61,13 +62,27 @@ pub enum Prior {
 /// The group that stands at the service name now, or the latency group that it is converted to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LiveGroup {
-    /// The endpoint that each label points at. Of a group that is to be converted: the label of each
+    /// The endpoint that each label points at, of several with weights the one with the most. Of a group that is to be converted: the label of each
     /// answered endpoint's own Region, so that nobody is sent where nobody was sent before.
     pub labels: BTreeMap<Label, String>,
+    /// The labels that lead to several endpoints with weights.
+    pub weights: BTreeMap<Label, Shares>,
     /// Address types that are answered.
     pub families: BTreeSet<RecordType>,
     /// What stands there.
     pub prior: Prior,
+}
+
+impl LiveGroup {
+    /// Where each label leads.
+    #[must_use]
+    pub fn tree(&self) -> Tree {
+        let whole = |(label, id): (&Label, &String)| {
+            let shares = self.weights.get(label).cloned();
+            (label.clone(), shares.unwrap_or_else(|| Shares::one(id)))
+        };
+        self.labels.iter().map(whole).collect()
+    }
 }
 
 /// Why the group at the service name cannot be planned over.
@@ -134,6 +149,9 @@ pub enum GroupError {
     /// Nothing is there.
     #[error("'{0}' has no address records yet")]
     Empty(Name),
+    /// A weighted group below a label that nothing of ours made.
+    #[error("{0}")]
+    Weights(String),
     /// Two trees stand at once.
     #[error("'{0}' has two arms: a canary has begun and not ended")]
     TwoArms(Name),
@@ -155,6 +173,7 @@ impl GroupError {
             Self::UnknownTarget { .. } => {
                 "add the endpoint to nearside.toml with this alias.dns_name"
             }
+            Self::Weights(_) => "restore the weighted group by hand, or remove it, then plan again",
             Self::TwoArms(_) => "`advisor rollback` takes the canary back",
             Self::FamiliesDiffer { .. } => {
                 "give every label both an A and an AAAA record, or none an AAAA"
@@ -207,7 +226,8 @@ pub fn live_group(
             return Err(GroupError::FamiliesDiffer { name: service.clone(), label: label.clone() });
         }
     }
-    Ok(LiveGroup { labels, families: by_family.into_keys().collect(), prior })
+    let families = by_family.into_keys().collect();
+    Ok(LiveGroup { labels, weights: BTreeMap::new(), families, prior })
 }
 
 /// The group of one name and type.

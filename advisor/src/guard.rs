@@ -285,17 +285,16 @@ fn evidence_is_fresh(plan: &Plan, rule: &GuardRule, now_ms: i64) -> Result<(), R
 }
 
 fn targets_are_proven(plan: &Plan, situation: &Situation<'_>) -> Result<(), Refusal> {
-    let targets: BTreeSet<&String> = plan.labels.values().collect();
-    for endpoint in targets {
+    for endpoint in plan.targets() {
         let proof = situation
             .proofs
             .iter()
-            .find(|proof| proof.endpoint == *endpoint)
+            .find(|proof| proof.endpoint == endpoint)
             .filter(|proof| {
                 let age_ms = situation.now_ms.saturating_sub(proof.taken_at_ms);
                 (0..=PROOF_MAX_AGE_MS).contains(&age_ms)
             })
-            .ok_or_else(|| Refusal::NoProof(endpoint.clone()))?;
+            .ok_or_else(|| Refusal::NoProof(endpoint.to_owned()))?;
         judge_proof(proof, situation.now_ms)?;
     }
     Ok(())

@@ -11,10 +11,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::batch::{applied, difference};
 use crate::digest::sha256_hex;
-use crate::group::{EndpointTarget, LiveGroup, Prior, latency_sets};
+use crate::group::{EndpointTarget, LiveGroup, Prior};
 use crate::mark::{Marks, Shadow};
 use crate::name::{Label, Name};
 use crate::record::{Action, Change, HealthCheck, RecordSet};
+use crate::topology::{Shares, Tree};
 use crate::zone::{HealthCheckSpec, ZoneFacts};
 
 pub use arms::home;
@@ -59,6 +60,52 @@ pub struct Move {
     pub to: String,
     /// A reason code of the advice.
     pub reason: String,
+    /// The weights that the label has now, where more than `from` is answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights_before: Option<Shares>,
+    /// The weights that it will have, where more than `to` is answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights_after: Option<Shares>,
+}
+
+impl Move {
+    /// A move of a whole label from where it leads now to one endpoint.
+    #[must_use]
+    pub fn whole(label: &Label, before: &Shares, to: &str, reason: &str) -> Self {
+        Self {
+            label: label.to_string(),
+            from: before.first().to_owned(),
+            to: to.to_owned(),
+            reason: reason.to_owned(),
+            weights_before: before.only().is_none().then(|| before.clone()),
+            weights_after: None,
+        }
+    }
+
+    /// Where the label leads before.
+    #[must_use]
+    pub fn before(&self) -> Shares {
+        self.weights_before.clone().unwrap_or_else(|| Shares::one(&self.from))
+    }
+
+    /// Where the label leads afterwards.
+    #[must_use]
+    pub fn after(&self) -> Shares {
+        self.weights_after.clone().unwrap_or_else(|| Shares::one(&self.to))
+    }
+
+    /// The way back.
+    #[must_use]
+    pub fn back(&self, reason: &str) -> Self {
+        Self {
+            label: self.label.clone(),
+            from: self.to.clone(),
+            to: self.from.clone(),
+            reason: reason.to_owned(),
+            weights_before: self.weights_after.clone(),
+            weights_after: self.weights_before.clone(),
+        }
+    }
 }
 
 /// What is expected of one vantage.
@@ -137,8 +184,11 @@ pub struct Plan {
     pub service: String,
     /// The lock's generation once applied.
     pub generation: u64,
-    /// The endpoint of each label once applied.
+    /// The endpoint of each label once applied, of several with weights the one with the most.
     pub labels: BTreeMap<String, String>,
+    /// The weights of the labels that lead to several endpoints once applied.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub weights: BTreeMap<String, Shares>,
     /// The labels that move.
     pub moves: Vec<Move>,
     /// What is expected.
@@ -231,6 +281,21 @@ impl Plan {
         applied(&self.prior, &self.changes)
     }
 
+    /// The endpoints that are answered once it is applied.
+    #[must_use]
+    pub fn targets(&self) -> BTreeSet<&str> {
+        let weighted = self.weights.values().flat_map(|shares| shares.iter().map(|(id, _)| id));
+        self.labels.values().map(String::as_str).chain(weighted).collect()
+    }
+
+    /// Says where each label leads once applied.
+    fn lead(&mut self, tree: &Tree) {
+        let first = |(label, shares): (&Label, &Shares)| (label.to_string(), shares.first().into());
+        self.labels = tree.iter().map(first).collect();
+        let split = tree.iter().filter(|(_, shares)| shares.only().is_none());
+        self.weights = split.map(|(label, shares)| (label.to_string(), shares.clone())).collect();
+    }
+
     /// Whether there is nothing to do.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -248,12 +313,13 @@ pub fn scope(service: &Name, records: &[RecordSet]) -> Vec<RecordSet> {
         .map(|set| set.name.clone())
         .filter(|name| name == service || marks.is_ours(name))
         .collect();
+    let standing: BTreeSet<&Name> = records.iter().map(|set| &set.name).collect();
     loop {
         let targets: BTreeSet<Name> = records
             .iter()
             .filter(|set| names.contains(&set.name))
             .filter_map(|set| set.alias_target().cloned())
-            .filter(|target| records.iter().any(|set| set.name == *target))
+            .filter(|target| standing.contains(target))
             .collect();
         if targets.is_subset(&names) {
             break;
@@ -293,6 +359,7 @@ impl Ground<'_> {
             service: self.service.to_string(),
             generation: self.generation(),
             labels: BTreeMap::new(),
+            weights: BTreeMap::new(),
             moves: Vec::new(),
             effect: Effect::default(),
             thresholds: Thresholds::default(),
@@ -328,30 +395,30 @@ impl Ground<'_> {
     /// same batch.
     #[must_use]
     pub fn route(&self, live: &LiveGroup, moves: Vec<Move>, effect: Effect) -> Plan {
-        let mut labels = live.labels.clone();
+        let mut tree = live.tree();
         for step in &moves {
-            labels.insert(Label::new(&step.label), step.to.clone());
+            tree.insert(Label::new(&step.label), step.after());
         }
         let marks = Marks::of(self.service);
         let shadows = [Shadow::Live, Shadow::Next];
         let home = home(self.service, self.records).unwrap_or_else(|| self.service.clone());
         let mut sets = if home == *self.service { self.kept_at_service() } else { Vec::new() };
-        sets.extend(latency_sets(&home, &labels, &live.families, self.endpoints));
-        sets.extend(shadows.iter().flat_map(|shadow| marks.shadow_sets(*shadow, labels.keys())));
+        sets.extend(self.tree_sets(&home, &live.families, &tree));
+        sets.extend(shadows.iter().flat_map(|shadow| marks.shadow_sets(*shadow, tree.keys())));
         let mut names: Vec<Name> = shadows.iter().map(|shadow| marks.shadow(*shadow)).collect();
         names.push(home);
+        names.extend(live.labels.keys().chain(tree.keys()).map(|label| marks.weighted(label)));
         let is_right = moves.is_empty() && live.prior == Prior::Latency;
         let desired =
             if is_right { scope(self.service, self.records) } else { self.replacing(&names, sets) };
         let mut plan = self.document(Intent::Route, &desired);
         plan.health_checks = self.health_checks(&plan.changes);
         plan.reused_health_checks = self.reused_health_checks(&plan.changes);
-        let unproven = |one: &&EndpointTarget| {
-            !one.proves_region && labels.values().any(|target| *target == one.id)
-        };
+        plan.lead(&tree);
+        let unproven =
+            |one: &&EndpointTarget| !one.proves_region && plan.targets().contains(one.id.as_str());
         let unproven = self.endpoints.iter().filter(unproven).map(|one| one.id.clone());
         plan.unproven = unproven.collect();
-        plan.labels = labels.iter().map(|(label, id)| (label.to_string(), id.clone())).collect();
         (plan.moves, plan.effect) = (moves, effect);
         plan
     }
@@ -438,15 +505,15 @@ impl Ground<'_> {
             .collect();
         let prior = undone.prior.iter().filter(|set| names.contains(&set.name)).cloned().collect();
         let mut plan = self.document(Intent::Rollback(undone.id()), &self.replacing(&names, prior));
-        plan.labels = undone.labels.clone();
+        (plan.labels, plan.weights) = (undone.labels.clone(), undone.weights.clone());
         for step in &undone.moves {
-            plan.labels.insert(step.label.clone(), step.from.clone());
-            plan.moves.push(Move {
-                label: step.label.clone(),
-                from: step.to.clone(),
-                to: step.from.clone(),
-                reason: "rollback".into(),
-            });
+            let before = step.before();
+            plan.labels.insert(step.label.clone(), before.first().to_owned());
+            plan.weights.remove(&step.label);
+            if before.only().is_none() {
+                plan.weights.insert(step.label.clone(), before);
+            }
+            plan.moves.push(step.back("rollback"));
         }
         plan
     }

@@ -16,6 +16,7 @@ use crate::guard::GuardRule;
 use crate::matrix::CostRule;
 use crate::name::{Name, NameError};
 use crate::plan::Thresholds;
+use crate::weights::WeightRule;
 use crate::zone::{ExistingHealthCheck, HealthCheckSpec};
 
 /// How much more often a challenger may fail: half a percentage point.
@@ -113,6 +114,12 @@ pub fn guard_rule(config: &Config) -> Result<GuardRule, SettingsError> {
         freeze: config.guard.freeze.iter().map(|window| (window.start_ms, window.end_ms)).collect(),
         stale_ms: millis(config.evidence.stale),
     })
+}
+
+/// The limits of weights.
+#[must_use]
+pub fn weight_rule(config: &Config) -> WeightRule {
+    WeightRule { floor: config.weights.floor, max_step: config.weights.max_step }
 }
 
 /// The limits that a plan quotes.

@@ -2,6 +2,8 @@
 //!
 //! The shell around the pure core: it asks and reads, and decides nothing.
 
+mod loads;
+
 use std::collections::BTreeMap;
 
 use probe::config::Config;
@@ -10,7 +12,7 @@ use crate::advice::{Advice, Eyeballs, LabelAdvice, Routing, advise};
 use crate::answers::Answers;
 use crate::apply::HEALTH_CHECK_PREFIX;
 use crate::evidence::EvidenceRule;
-use crate::group::{EndpointTarget, GroupError, LiveGroup, Prior, live_group};
+use crate::group::{EndpointTarget, GroupError, LiveGroup, Prior};
 use crate::journal::{Operation, cooling};
 use crate::light::believable;
 use crate::mark::Marks;
@@ -21,6 +23,8 @@ use crate::preferred::{self, Preference, PreferredError};
 use crate::record::RecordSet;
 use crate::settings::{self, SettingsError};
 use crate::shares::{self, Shares, TrafficError};
+use crate::topology::{self, Tree};
+use crate::weights::WeightChange;
 use crate::zone::{Zone, ZoneError, ZoneFacts};
 
 /// What shares may lack of 1 by rounding.
@@ -96,7 +100,7 @@ impl ZoneView {
     pub fn live(&self) -> Result<LiveGroup, GroupError> {
         let home = home(&self.service, &self.records)
             .ok_or_else(|| GroupError::TwoArms(self.service.clone()))?;
-        live_group(&home, &self.records, &self.endpoints)
+        topology::standing(&self.service, &home, &self.records, &self.endpoints)
     }
 
     /// The ground for plans.
@@ -129,6 +133,8 @@ pub struct Survey {
     pub traffic: Shares,
     /// The share of the traffic that prefers each label, of clients that no vantage stands for.
     pub clients: BTreeMap<Label, f64>,
+    /// The median network round trip between vantages and endpoints, in ms, where it is known.
+    pub round_trips: BTreeMap<(String, String), f64>,
 }
 
 impl Survey {
@@ -142,7 +148,7 @@ impl Survey {
         let view = ZoneView::read(zone, config).await?;
         let live = view.live()?;
         let matrix = read_matrix(source, config, now_ms).await?;
-        let (preferred, preference) =
+        let (preferred, preference, round_trips) =
             preferred((zone, answers), source, config, &view, &live, now_ms).await?;
         let traffic = read_traffic(config)?;
         let clients = match preference {
@@ -157,7 +163,9 @@ impl Survey {
             cooling: cooling(operations, settings::millis(config.evidence.cooldown), now_ms),
             eyeballs: Eyeballs::default(),
         };
-        Ok(Self { view, live, matrix, routing, preference, traffic, clients })
+        let survey =
+            Self { view, live, matrix, routing, preference, traffic, clients, round_trips };
+        Ok(survey.with_costliest(config))
     }
 
     /// The advice of rule 1.
@@ -169,28 +177,29 @@ impl Survey {
     /// The plan that follows the advice.
     #[must_use]
     pub fn plan(&self, config: &Config, advice: &Advice, now_ms: i64) -> Plan {
-        let moves: Vec<Move> = advice
-            .moves()
-            .filter_map(|line| {
-                Some(Move {
-                    label: line.label.to_string(),
-                    from: line.current.clone()?,
-                    to: line.advised.clone()?,
-                    reason: line.reason.code().to_owned(),
-                })
-            })
-            .collect();
+        let moves = if config.stateless {
+            self.weigh(config, advice).changes.iter().map(WeightChange::to_move).collect()
+        } else {
+            let tree = self.live.tree();
+            let step = |line: &LabelAdvice| {
+                let before = tree.get(&line.label)?;
+                Some(Move::whole(&line.label, before, line.advised.as_ref()?, line.reason.code()))
+            };
+            advice.moves().filter_map(step).collect()
+        };
         let mut plan = self.plan_of(config, moves, Intent::Route, now_ms);
-        plan.effect.evidence_until_ms = evidence_until_ms(advice);
+        // What leaves an endpoint over its capacity rests on the newest costs alone.
+        let costs_until_ms = self.matrix.end_ms().filter(|_| config.stateless);
+        plan.effect.evidence_until_ms = evidence_until_ms(advice).or(costs_until_ms);
         plan
     }
 
     /// The plan of these moves, with what it does to the traffic.
     #[must_use]
     pub fn plan_of(&self, config: &Config, moves: Vec<Move>, intent: Intent, now_ms: i64) -> Plan {
-        let mut after = self.live.labels.clone();
+        let mut after = self.live.tree();
         for step in &moves {
-            after.insert(Label::new(&step.label), step.to.clone());
+            after.insert(Label::new(&step.label), step.after());
         }
         let effect = self.effect(config, &after);
         let mut plan = self.view.ground(now_ms).route(&self.live, moves, effect);
@@ -200,36 +209,46 @@ impl Survey {
     }
 
     /// The share of a label's clients that are answered with another endpoint than before.
-    fn leaving(&self, label: &Label, to: Option<&String>) -> f64 {
-        let differs = f64::from(u8::from(self.live.labels.get(label) != to));
-        match (&self.live.prior, to) {
-            (Prior::Weighted(weights), Some(to)) => {
+    fn leaving(&self, label: &Label, to: Option<&topology::Shares>) -> f64 {
+        match (&self.live.prior, self.live.tree().get(label), to) {
+            (Prior::Weighted(weights), _, Some(to)) => {
                 let all: u32 = weights.values().sum();
-                let stay = weights.get(to).copied().unwrap_or(0);
-                1.0 - f64::from(stay) / f64::from(all.max(1))
+                let stay = |(id, _)| {
+                    let before = weights.get(id).copied().unwrap_or(0);
+                    (f64::from(before) / f64::from(all.max(1))).min(to.part(id))
+                };
+                1.0 - to.iter().map(stay).sum::<f64>()
             }
-            (Prior::Latency | Prior::Simple | Prior::Weighted(_), _) => differs,
+            (_, Some(before), Some(to)) => before.moved(to),
+            (_, before, to) => f64::from(u8::from(before.is_some() != to.is_some())),
         }
     }
 
-    /// What it does to each vantage, and to the traffic, when labels point at `after`.
+    /// What it does to each vantage, and to the traffic, when labels lead where `after` says.
     #[must_use]
-    pub fn effect(&self, config: &Config, after: &BTreeMap<Label, String>) -> Effect {
+    pub fn effect(&self, config: &Config, after: &Tree) -> Effect {
         let recent = self.matrix.newest(EvidenceRule::slots(config.evidence.blocks));
+        let before = self.live.tree();
+        let paid_ms = |vantage: &str, shares: &topology::Shares| -> Option<f64> {
+            let parts = shares
+                .iter()
+                .map(|(id, _)| Some(shares.part(id) * recent.median_cost_ms(vantage, id)?));
+            parts.sum()
+        };
         let vantages: Vec<VantageEffect> = self
             .routing
             .preferred
             .iter()
             .filter_map(|(vantage, label)| {
-                let (from, to) = (self.live.labels.get(label)?, after.get(label)?);
+                let (from, to) = (before.get(label)?, after.get(label)?);
                 Some(VantageEffect {
                     vantage: vantage.clone(),
                     label: label.to_string(),
-                    from: from.clone(),
-                    to: to.clone(),
+                    from: from.first().to_owned(),
+                    to: to.first().to_owned(),
                     share: self.traffic.of_vantage(vantage),
-                    cost_before_ms: recent.median_cost_ms(vantage, from),
-                    cost_after_ms: recent.median_cost_ms(vantage, to),
+                    cost_before_ms: paid_ms(vantage, from),
+                    cost_after_ms: paid_ms(vantage, to),
                 })
             })
             .collect();
@@ -240,7 +259,7 @@ impl Survey {
         let of_clients = self.clients.iter().map(|(label, share)| share * leaves(label));
         let moved: f64 = of_vantages.chain(of_clients).sum();
         // Of traffic that nothing represents the worst is assumed.
-        let moves_any = *after != self.live.labels || self.live.prior != Prior::Latency;
+        let moves_any = *after != before || self.live.prior != Prior::Latency;
         let worst = f64::from(u8::from(moves_any));
         let unknown = 1.0 - known;
         Effect {
@@ -298,6 +317,10 @@ pub async fn read_matrix<S: MatrixSource>(
     Ok(Matrix::build(&rows, rule).with_endpoints(endpoints))
 }
 
+type Asked = (BTreeMap<String, Label>, Preference, BTreeMap<(String, String), f64>);
+
+/// The preferred labels, how they are known, and the round trips. Where Route 53 told the labels, round
+/// trips only say who comes next: they may be missing.
 async fn preferred<Z: Zone, S: MatrixSource, A: Answers>(
     (zone, answers): (&Z, &A),
     source: &S,
@@ -305,14 +328,24 @@ async fn preferred<Z: Zone, S: MatrixSource, A: Answers>(
     view: &ZoneView,
     live: &LiveGroup,
     now_ms: i64,
-) -> Result<(BTreeMap<String, Label>, Preference), SurveyError> {
+) -> Result<Asked, SurveyError> {
     let (service, records) = (&view.service, &view.records);
     let asked = preferred::ask((zone, answers), config, service, records, live).await?;
-    if let Some(asked) = asked {
-        return Ok(asked);
-    }
     let since_ms =
         now_ms - settings::millis(config.evidence.block) * i64::from(config.evidence.blocks);
-    let round_trips = source.round_trips(since_ms, now_ms).await?;
-    Ok((preferred::modelled(config, live, &round_trips), Preference::Modelled))
+    let round_trips = source.round_trips(since_ms, now_ms).await;
+    match asked {
+        Some((preferred, how)) => {
+            let round_trips = round_trips.unwrap_or_else(|error| {
+                tracing::warn!(%error, "round trips are not known: the nearest label comes next");
+                BTreeMap::new()
+            });
+            Ok((preferred, how, round_trips))
+        }
+        None => {
+            let round_trips = round_trips?;
+            let preferred = preferred::modelled(config, live, &round_trips);
+            Ok((preferred, Preference::Modelled, round_trips))
+        }
+    }
 }

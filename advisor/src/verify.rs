@@ -130,12 +130,11 @@ async fn target_addresses<A: Answers>(
     report: &mut Verification,
 ) -> Targets {
     let mut targets = Targets::new();
-    let endpoints: BTreeSet<&String> = plan.labels.values().collect();
-    for endpoint in endpoints {
+    for endpoint in plan.targets() {
         for family in families {
             match answers.target_addresses(endpoint, family).await {
                 Ok(found) => {
-                    targets.insert((endpoint.clone(), family.clone()), found);
+                    targets.insert((endpoint.to_owned(), family.clone()), found);
                 }
                 Err(cause) => report.otherwise.push(format!("{family} of {endpoint}: {cause}")),
             }
@@ -155,18 +154,20 @@ fn judge(
     let (vantage, family) = (&answered.question.vantage, &answered.question.family);
     let addresses =
         answered.addresses.as_ref().map_err(|cause| format!("{family} for {vantage}: {cause}"))?;
-    let expected: Vec<&String> = match label {
-        Some(label) => plan.labels.get(label.as_str()).into_iter().collect(),
-        None => plan.labels.values().collect(),
+    let wanted: Vec<&str> = match label.map(Label::as_str) {
+        Some(label) => match (plan.weights.get(label), plan.labels.get(label)) {
+            (Some(shares), _) => shares.iter().map(|(endpoint, _)| endpoint).collect(),
+            (None, one) => one.map(String::as_str).into_iter().collect(),
+        },
+        None => plan.targets().into_iter().collect(),
     };
-    let is_target = |endpoint: &&String| {
+    let is_target = |endpoint: &&str| {
         targets
-            .get(&((*endpoint).clone(), family.clone()))
+            .get(&((*endpoint).to_owned(), family.clone()))
             .is_some_and(|known| !addresses.is_empty() && addresses.is_subset(known))
     };
-    let by_address = expected.iter().any(is_target);
+    let by_address = wanted.iter().any(is_target);
     let shown: Vec<String> = addresses.iter().map(ToString::to_string).collect();
-    let wanted: Vec<&str> = expected.iter().map(|endpoint| endpoint.as_str()).collect();
     match &answered.proven {
         Some(Ok(endpoint)) if wanted.contains(&endpoint.as_str()) => Ok(()),
         Some(Ok(endpoint)) => Err(format!(

@@ -24,6 +24,7 @@ use advisor::journal::{Ending, Event, Journal, cooling};
 use advisor::matrix::{CellBlock, CostRule, Matrix};
 use advisor::name::Label;
 use advisor::plan::{Effect, FORMAT, Intent, Move, Plan, Thresholds};
+use advisor::topology::Shares;
 use worlds::{BLOCK_MS, CURRENT, DAY_BLOCKS, Shape, Truth, WIDE, label, vantage};
 
 /// Worlds of a property where nothing else is asked for: what a quick run can afford.
@@ -70,7 +71,6 @@ fn judge(matrix: &Matrix, live: &[String], rule: &EvidenceRule) -> Vec<Tested> {
 
 /// A change as the journal keeps it.
 fn change(journal: &mut Journal, at_ms: i64, label: &str, from: &str, to: &str) {
-    let (label, from, to) = (label.to_owned(), from.to_owned(), to.to_owned());
     let plan = Plan {
         format: FORMAT,
         intent: Intent::Route,
@@ -80,7 +80,8 @@ fn change(journal: &mut Journal, at_ms: i64, label: &str, from: &str, to: &str) 
         service: "api.example.com".into(),
         generation: 1,
         labels: BTreeMap::new(),
-        moves: vec![Move { label, from, to, reason: "repoint".into() }],
+        weights: BTreeMap::new(),
+        moves: vec![Move::whole(&Label::new(label), &Shares::one(from), to, "repoint")],
         effect: Effect::default(),
         thresholds: Thresholds::default(),
         health_checks: Vec::new(),

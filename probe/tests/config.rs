@@ -53,8 +53,10 @@ fn the_defaults_are_those_of_the_design() {
         evidence.cold_share,
         evidence.quantile,
         config.guard.max_traffic_moved,
+        config.weights.floor,
+        config.weights.max_step,
     ];
-    assert_eq!(numbers, [0.05, 5.0, 0.05, 5.0, 20.0, 0.2, 0.5, 0.25]);
+    assert_eq!(numbers, [0.05, 5.0, 0.05, 5.0, 20.0, 0.2, 0.5, 0.25, 0.0, 0.25]);
     assert_eq!(evidence.stale, Duration::from_hours(24));
     assert_eq!(evidence.cooldown, Duration::from_hours(7 * 24));
     assert_eq!(evidence.volatility_history, Duration::from_hours(14 * 24));
@@ -126,6 +128,9 @@ allow = ["api.example.test"]
 adopt = ["api.example.test"]
 freeze = ["2030-01-01T00:00:00Z/2030-01-02T00:00:00Z"]
 allow_cloud_only = true
+[weights]
+floor = 0.05
+max_step = 0.5
 [dns]
 servers = ["127.0.0.1:5353", "192.0.2.1", "[::1]:53"]
 [[slo]]
@@ -135,6 +140,7 @@ limit_ms = 200.0
 share = 0.9
 [traffic]
 file = "weights.csv"
+requests_per_s = 1200.0
 [cloudwatch]
 namespace = "Nearside"
 region = "us-east-1"
@@ -150,6 +156,8 @@ region = "us-east-1"
     assert_eq!(config.dns.servers[1].port(), 53);
     assert_eq!(config.guard.freeze[0].end_ms - config.guard.freeze[0].start_ms, 86_400_000);
     assert_eq!(config.cloudwatch.unwrap().max_metrics, 1_000);
+    assert_eq!((config.weights.floor, config.weights.max_step), (0.05, 0.5));
+    assert_eq!(config.traffic.unwrap().requests_per_s, Some(1_200.0));
     let [target, candidate] = config.targets.as_slice() else { panic!("{:?}", config.targets) };
     assert_eq!(target.resolver, NameSource::Authoritative);
     assert_eq!((target.ask.method.as_str(), target.ask.body.as_str()), ("POST", "b"));

@@ -218,9 +218,7 @@ impl<'a> Writer<'a> {
         let protections = self.protections().await;
         let mut targets = Vec::new();
         if plan.intent.routes() {
-            targets.extend(plan.labels.values().cloned());
-            targets.sort();
-            targets.dedup();
+            targets.extend(plan.targets().into_iter().map(str::to_owned));
         }
         let (config, clock) = (&self.setup.config, self.setup.clock.as_ref());
         let domains = domains::findings(&self.gateway, config, &service, &targets, clock).await;

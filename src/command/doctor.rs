@@ -158,7 +158,8 @@ async fn records(setup: &Setup, zone: &Route53Zone) -> Vec<Check> {
     };
     let live = view.live().map_err(|error| advisor::survey::SurveyError::from(error).into());
     let live = live.map(|live| {
-        let labels = live.labels.iter().map(|(label, endpoint)| format!("{label} -> {endpoint}"));
+        let tree = live.tree();
+        let labels = tree.iter().map(|(label, shares)| format!("{label} -> {shares}"));
         labels.collect::<Vec<_>>().join(", ")
     });
     let at_service: Vec<_> =

@@ -12,7 +12,12 @@ use crate::command::regret::survey;
 use crate::failure::{Exit, Failure};
 use crate::setup::Setup;
 use crate::show;
+use crate::show::weights::{weights_json, weights_text};
 use crate::terminal::Terminal;
+
+/// What is said beside octoDNS' configuration.
+const NO_LATENCY: &str = "note: octoDNS has no latency records: what is emitted makes it leave these names alone, and \
+     `advisor apply` writes them";
 
 /// Decides and writes the plan, if there is anything to do.
 pub async fn run(setup: &Setup, terminal: Terminal, args: &PlanArgs) -> Result<(), Failure> {
@@ -21,9 +26,12 @@ pub async fn run(setup: &Setup, terminal: Terminal, args: &PlanArgs) -> Result<(
     let plan = survey.plan(&setup.config, &advice, setup.now_ms());
     let reasons = show::regret::RegretView::new(&survey, &advice, &setup.config);
     let lints = show::lint::lints(&survey);
-    let notes = show::lint::lint_text(&lints);
+    let weighing = setup.config.stateless.then(|| survey.weigh(&setup.config, &advice));
+    let weights = weighing.as_ref().map(weights_text).unwrap_or_default();
+    let notes = format!("{weights}{}", show::lint::lint_text(&lints));
     let mut document =
         json!({"advice": reasons.advice_json(), "notes": show::lint::lint_json(&lints)});
+    document["weights"] = json!(weighing.as_ref().map(weights_json));
     let text = if plan.is_empty() {
         document["plan"] = Value::Null;
         format!("{}{notes}nothing to do\n", reasons.advice_text())
@@ -43,6 +51,9 @@ pub async fn run(setup: &Setup, terminal: Terminal, args: &PlanArgs) -> Result<(
     let Some(tool) = args.emit else { return terminal.result(&text, &document) };
     // The records alone go to stdout, so that they can be piped; an empty plan's are those that stand.
     terminal.say(text.trim_end());
+    if tool == EmitArg::Octodns {
+        terminal.say(NO_LATENCY);
+    }
     let records = emit(&plan, dialect(tool));
     document["emitted"] = json!(records);
     terminal.result(&records, &document)

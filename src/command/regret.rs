@@ -1,12 +1,15 @@
 //! `advisor regret`: where Route 53 sends each vantage, and what another endpoint would give.
 
 use advisor::survey::{Survey, ZoneView};
+use serde_json::json;
 
 use crate::cli::RegretArgs;
 use crate::command::apply::Writer;
 use crate::failure::Failure;
 use crate::setup::Setup;
 use crate::show;
+use crate::show::outage::OutageView;
+use crate::show::weights::{weights_json, weights_text};
 use crate::terminal::Terminal;
 
 /// Prints the regret, or writes the shadow groups through a plan of their own.
@@ -20,7 +23,18 @@ pub async fn run(setup: &Setup, terminal: Terminal, args: &RegretArgs) -> Result
     let lints = show::lint::lints(&survey);
     let mut document = view.json();
     document["notes"] = show::lint::lint_json(&lints);
-    terminal.result(&format!("{}{}", view.text(), show::lint::lint_text(&lints)), &document)
+    let weighing = setup.config.stateless.then(|| survey.weigh(&setup.config, &advice));
+    document["weights"] = json!(weighing.as_ref().map(weights_json));
+    let outages = OutageView::new(&survey, &setup.config);
+    document["outages"] = outages.json();
+    let text = format!(
+        "{}{}{}\n{}",
+        view.text(),
+        weighing.as_ref().map(weights_text).unwrap_or_default(),
+        show::lint::lint_text(&lints),
+        outages.text()
+    );
+    terminal.result(&text, &document)
 }
 
 /// Gathers everything that deciding needs.
@@ -48,7 +62,7 @@ async fn shadow(setup: &Setup, terminal: Terminal, args: &RegretArgs) -> Result<
         ground.install_shadow(&live)
     };
     if plan.is_empty() {
-        return terminal.result("nothing to do\n", &serde_json::json!({"applied": null}));
+        return terminal.result("nothing to do\n", &json!({"applied": null}));
     }
     let outcome = Writer::open(setup, terminal).await?.write(plan, args.yes).await?;
     terminal.result(&show::outcome_text(&outcome), &show::outcome_json(&outcome))

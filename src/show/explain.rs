@@ -4,11 +4,13 @@ use advisor::advice::Advice;
 use advisor::name::Label;
 use advisor::preferred::Preference;
 use advisor::survey::Survey;
+use advisor::topology::Shares;
 use probe::config::Config;
 use probe::url::IpPrefix;
 use serde_json::{Value, json};
 
 use super::regret::RegretView;
+use super::weights::shares_json;
 
 /// Where clients of one subnet are sent, and why.
 #[derive(Debug, Clone)]
@@ -16,7 +18,7 @@ pub struct ExplainView {
     subnet: IpPrefix,
     /// The label and how it is known; `None` where nobody was asked.
     asked: Option<(Label, Preference)>,
-    endpoint: Option<String>,
+    leads_to: Option<Shares>,
     advised: Option<String>,
     /// Vantages that Route 53 sends the same way.
     vantages: Vec<String>,
@@ -34,13 +36,17 @@ impl ExplainView {
         asked: Option<(Label, Preference)>,
     ) -> Self {
         let label = asked.as_ref().map(|(label, _)| label);
-        let endpoint = label.and_then(|label| survey.live.labels.get(label)).cloned();
+        let leads_to = label.and_then(|label| survey.live.tree().remove(label));
         let advised = label.and_then(|label| advice.endpoints().get(label).cloned());
         let same = |(_, other): &(&String, &Label)| Some(*other) == label;
         let vantages = survey.routing.preferred.iter().filter(same).map(|(v, _)| v.clone());
         let reasons = RegretView::new(survey, advice, config);
         let why = label.and_then(|label| reasons.label(label));
-        Self { subnet, endpoint, advised, vantages: vantages.collect(), why, asked }
+        Self { subnet, leads_to, advised, vantages: vantages.collect(), why, asked }
+    }
+
+    fn only(&self) -> Option<&str> {
+        self.leads_to.as_ref().and_then(Shares::only)
     }
 
     /// For people.
@@ -53,13 +59,13 @@ impl ExplainView {
                 self.subnet
             );
         };
-        let endpoint = self.endpoint.as_deref().unwrap_or("no endpoint");
+        let endpoint = self.leads_to.as_ref().map_or("no endpoint".to_owned(), Shares::to_string);
         let vantages = match self.vantages.as_slice() {
             [] => "no vantage is sent the same way: nothing was measured for them".to_owned(),
             some => format!("vantages sent the same way: {}", some.join(", ")),
         };
         let advice = match &self.advised {
-            Some(advised) if Some(advised) != self.endpoint.as_ref() => {
+            Some(advised) if Some(advised.as_str()) != self.only() => {
                 format!("the advice sends them to {advised}")
             }
             _ => "the advice changes nothing for them".to_owned(),
@@ -79,7 +85,8 @@ impl ExplainView {
             "subnet": self.subnet.to_string(),
             "label": self.asked.as_ref().map(|(label, _)| label.as_str()),
             "preferred": self.asked.as_ref().map(|(_, how)| how.as_str()),
-            "endpoint": self.endpoint,
+            "endpoint": self.leads_to.as_ref().map(Shares::first),
+            "weights": self.leads_to.as_ref().filter(|shares| shares.only().is_none()).map(shares_json),
             "advised": self.advised,
             "vantages": self.vantages,
             "advice": self.why.as_ref().map(|(_, value)| value),

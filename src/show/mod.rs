@@ -4,11 +4,13 @@ pub mod explain;
 pub mod init;
 pub mod lint;
 pub mod matrix;
+pub mod outage;
 pub mod recommend;
 pub mod regret;
 pub mod table;
 pub mod tiers;
 pub mod traffic;
+pub mod weights;
 
 use std::fmt::Write as _;
 
@@ -91,7 +93,10 @@ pub fn plan_text(plan: &Plan) -> String {
         let _ = writeln!(
             text,
             "  label {}: {} -> {} ({})",
-            step.label, step.from, step.to, step.reason
+            step.label,
+            step.before(),
+            step.after(),
+            step.reason
         );
     }
     for change in &plan.changes {

@@ -14,4 +14,5 @@ mod service;
 mod stage;
 mod topology;
 mod watch;
+mod weights;
 mod zones;

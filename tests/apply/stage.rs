@@ -11,7 +11,7 @@ use advisor::answers::Answers as _;
 use advisor::apply::{Applier, Patience};
 use advisor::guard::{Cleared, Refusal, Situation, guard};
 use advisor::journal::Journal;
-use advisor::name::Name;
+use advisor::name::{Label, Name};
 use advisor::observe::Observer;
 use advisor::plan::{Effect, Move, Plan};
 use advisor::record::{ChangeBatch, RecordSet, RecordType};
@@ -114,8 +114,8 @@ impl Stage {
     pub(crate) async fn plan_to(&self, label: &str, to: &str) -> Plan {
         let view = self.view().await;
         let live = view.live().unwrap();
-        let from = live.labels[&advisor::name::Label::new(label)].clone();
-        let step = Move { label: label.into(), from, to: to.into(), reason: "repoint".into() };
+        let label = Label::new(label);
+        let step = Move::whole(&label, &live.tree()[&label], to, "repoint");
         let now_ms = self.setup.now_ms();
         let effect =
             Effect { traffic_moved: 0.1, evidence_until_ms: Some(now_ms), ..Effect::default() };
@@ -125,8 +125,7 @@ impl Stage {
     /// The plan as cleared by the guards, with targets proven over TLS.
     pub(crate) async fn cleared(&self, plan: &Plan) -> Result<Cleared<Plan>, Refusal> {
         let records = self.zone.record_sets(&self.service()).await.unwrap();
-        let targets: BTreeSet<String> = plan.labels.values().cloned().collect();
-        let targets: Vec<String> = targets.into_iter().collect();
+        let targets: Vec<String> = plan.targets().into_iter().map(str::to_owned).collect();
         let proofs = self.observer.prove(&targets).await;
         let (config, clock) = (&self.setup.config, self.setup.clock.as_ref());
         let service = self.service();

@@ -58,7 +58,7 @@ fn measured(stage: &Stage) {
 }
 
 /// A stage whose preferred labels are asked, whose store is full, and a configuration that permits.
-async fn stage(allow_cloud_only: bool) -> Stage {
+pub(crate) async fn stage(allow_cloud_only: bool) -> Stage {
     let stage = Stage::start().await;
     let view = stage.view().await;
     let shadow = view.ground(stage.setup.now_ms()).install_shadow(&view.live().unwrap());

@@ -1,6 +1,7 @@
 """What `advisor plan --emit` prints, read by the tools that it is for, and `explain` and `drain` beside it."""
 
 import contextlib
+import importlib
 import json
 import os
 import pathlib
@@ -11,6 +12,8 @@ import lab as labs
 import pytest
 import yaml
 from cfnlint import api as cfnlint
+from octodns.record import Record
+from octodns.zone import Zone
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +91,30 @@ def test_octodns_is_yaml_that_names_the_service(measured):
     service = running.facts["name"].removesuffix("." + running.facts["zone"])
     assert listed[0] == service and listed[1].startswith("/^_nearside-")
     assert document["zones"] == {running.facts["zone"] + ".": {"processors": ["nearside"]}}
+
+
+def test_octodns_itself_leaves_the_names_alone(measured):
+    """Its own filter, made of what was emitted, and a zone as its provider would find it."""
+    running, advisor, folder = measured
+    text, said = advisor("plan", "--out", str(folder / "plan.json"), "--emit", "octodns")
+    assert "octoDNS has no latency records" in said + text
+    settings = yaml.safe_load(text)["processors"]["nearside"]
+    module, _, kind = settings.pop("class").rpartition(".")
+    leaves = getattr(importlib.import_module(module), kind)("nearside", **settings)
+    zone = Zone(running.facts["zone"] + ".", [])
+    service = running.facts["name"].removesuffix("." + running.facts["zone"])
+    ours = [service] + [
+        f"_nearside-{word}.{service}"
+        for word in ("lock", "owner", "live", "next", "blue", "green", "ap-southeast-1")
+    ]
+    others = ["www", f"www.{service}", f"not_nearside-lock.{service}", f"_nearside-lock.x{service}", "_nearside-lock"]
+    for name in ours + others:
+        data = {"type": "A", "ttl": 60, "values": ["192.0.2.1"]}
+        zone.add_record(Record.new(zone, name, data), lenient=True)
+    left = {record.name for record in leaves.process_source_zone(zone.copy(), []).records}
+    assert left == set(others)
+    left = {record.name for record in leaves.process_target_zone(zone.copy(), None).records}
+    assert left == set(others)
 
 
 def test_an_address_is_explained(measured):

@@ -13,8 +13,9 @@ pub(super) fn text(plan: &Plan) -> String {
     let below =
         if relative.is_empty() { "$".to_owned() } else { format!("\\.{}$", regex(&relative)) };
     format!(
-        "# octoDNS has no latency records for Route 53, so those of {service} cannot be kept in it. With this\n\
-         # in its configuration it leaves the names of Nearside plan {id} alone.\n\
+        "# octoDNS has no latency records: for Route 53 its dynamic records are geolocation rules over pools of\n\
+         # addresses, so those of {service} cannot be kept in it. With this in its configuration it leaves the\n\
+         # names of Nearside plan {id} alone.\n\
          processors:\n  nearside:\n    class: octodns.processor.filter.NameRejectlistFilter\n    rejectlist:\n      - {name}\n      - {ours}\n\
          zones:\n  {zone}:\n    processors:\n      - nearside\n",
         service = plan.service,

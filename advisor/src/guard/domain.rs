@@ -3,8 +3,6 @@
 //! Pure. A domain that is known not to be AVAILABLE refuses always; one that is not known refuses only
 //! where the endpoint itself does not prove its Region.
 
-use std::collections::BTreeSet;
-
 use super::{PROOF_MAX_AGE_MS, Refusal, Situation};
 use crate::domains::{CustomDomain, DomainFinding};
 use crate::plan::Plan;
@@ -12,9 +10,9 @@ use crate::plan::Plan;
 const AVAILABLE: &str = "AVAILABLE";
 
 pub(super) fn domains_are_available(plan: &Plan, situation: &Situation<'_>) -> Result<(), Refusal> {
-    let targets: BTreeSet<&String> = plan.labels.values().collect();
+    let targets = plan.targets();
     for (endpoint, finding) in situation.domains {
-        if !targets.contains(endpoint) {
+        if !targets.contains(endpoint.as_str()) {
             continue;
         }
         let age_ms = situation.now_ms.saturating_sub(finding.taken_at_ms);
@@ -25,9 +23,9 @@ pub(super) fn domains_are_available(plan: &Plan, situation: &Situation<'_>) -> R
     }
     // Without an answer of its own an endpoint must be among those that API Gateway was asked for.
     let unasked =
-        |one: &&&String| plan.unproven.contains(**one) && !situation.domains.contains_key(**one);
+        |one: &&&str| plan.unproven.contains(**one) && !situation.domains.contains_key(**one);
     match targets.iter().find(unasked) {
-        Some(endpoint) => Err(Refusal::NoProof((*endpoint).clone())),
+        Some(endpoint) => Err(Refusal::NoProof((*endpoint).to_owned())),
         None => Ok(()),
     }
 }

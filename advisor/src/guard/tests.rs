@@ -10,6 +10,7 @@ use crate::group::tests::{adopted, endpoint, name};
 use crate::name::Label;
 use crate::plan::{Effect, Ground, Move};
 use crate::record::{Answer, Policy};
+use crate::topology::Shares;
 use crate::zone::ZoneFacts;
 
 const NOW_MS: i64 = 1_800_000_000_000;
@@ -51,12 +52,8 @@ fn plan_over(records: &[RecordSet]) -> Plan {
         endpoints: &endpoints,
         now_ms: NOW_MS - 1_000,
     };
-    let step = Move {
-        label: "us-east-1".into(),
-        from: "us-east-1".into(),
-        to: "eu-west-1".into(),
-        reason: "repoint".into(),
-    };
+    let us = "us-east-1";
+    let step = Move::whole(&Label::new(us), &Shares::one(us), "eu-west-1", "repoint");
     let effect =
         Effect { traffic_moved: 0.25, evidence_until_ms: Some(NOW_MS), ..Effect::default() };
     ground.route(&live, vec![step], effect)

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::plan::{Effect, FORMAT, Move, Thresholds};
+use crate::topology::Shares;
 
 fn plan(intent: Intent, from: &str, to: &str) -> Plan {
     Plan {
@@ -13,12 +14,8 @@ fn plan(intent: Intent, from: &str, to: &str) -> Plan {
         service: "api.example.com".into(),
         generation: 1,
         labels: BTreeMap::new(),
-        moves: vec![Move {
-            label: "eu-west-1".into(),
-            from: from.into(),
-            to: to.into(),
-            reason: "repoint".into(),
-        }],
+        weights: BTreeMap::new(),
+        moves: vec![Move::whole(&Label::new("eu-west-1"), &Shares::one(from), to, "repoint")],
         effect: Effect::default(),
         thresholds: Thresholds::default(),
         health_checks: Vec::new(),

@@ -5,10 +5,11 @@
 use std::collections::BTreeSet;
 
 use super::{Ground, Intent, Plan};
+use crate::group::latency_sets;
 use crate::mark::{Marks, Shadow};
 use crate::name::{Label, Name};
-use crate::record::{Policy, RecordSet};
-use crate::topology::{Arm, Shape, Site, Topology, TopologyError, read};
+use crate::record::{Policy, RecordSet, RecordType};
+use crate::topology::{Arm, Shape, Shares, Site, Topology, TopologyError, Tree, read};
 
 /// Where the tree stands that a plan without a canary changes: the service name, or the one arm below
 /// the wrapper. `None` while two arms stand.
@@ -35,6 +36,28 @@ impl Ground<'_> {
     /// What stands at the service name.
     pub fn topology(&self) -> Result<Topology, TopologyError> {
         read(self.service, self.records, self.endpoints)
+    }
+
+    /// The record sets of a latency tree at `home`, with weighted groups below its labels.
+    pub(super) fn tree_sets(
+        &self,
+        home: &Name,
+        families: &BTreeSet<RecordType>,
+        tree: &Tree,
+    ) -> Vec<RecordSet> {
+        let site =
+            Site { service: self.service, zone_id: &self.zone.id, endpoints: self.endpoints };
+        let one =
+            |(label, shares): (&Label, &Shares)| Some((label.clone(), shares.only()?.to_owned()));
+        let mut sets =
+            latency_sets(home, &tree.iter().filter_map(one).collect(), families, self.endpoints);
+        for (label, shares) in tree.iter().filter(|(_, shares)| shares.only().is_none()) {
+            for family in families {
+                sets.extend(site.latency_set(home, family, label, shares));
+                sets.extend(site.weighted_sets(family, label, shares).into_iter().flatten());
+            }
+        }
+        sets
     }
 
     /// The plan that puts `topology` in the place of what stands. Where only one tree stands at the end,

@@ -7,6 +7,7 @@ use crate::batch::applied;
 use crate::group::live_group;
 use crate::group::tests::{adopted, endpoint, name};
 use crate::record::{Policy, RecordType};
+use crate::topology::standing;
 
 const REGIONS: [&str; 4] = ["ap-south-1", "eu-west-1", "sa-east-1", "us-east-1"];
 
@@ -98,11 +99,10 @@ impl World {
 
     fn moves(&self) -> Vec<Move> {
         let live = self.live();
-        let step = |(label, to): &(usize, usize)| Move {
-            label: REGIONS[*label].into(),
-            from: live.labels[&Label::new(REGIONS[*label])].clone(),
-            to: REGIONS[*to].into(),
-            reason: "repoint".into(),
+        let tree = live.tree();
+        let step = |(label, to): &(usize, usize)| {
+            let label = Label::new(REGIONS[*label]);
+            Move::whole(&label, &tree[&label], REGIONS[*to], "repoint")
         };
         self.moves.iter().map(step).collect()
     }
@@ -110,6 +110,27 @@ impl World {
     fn plan(&self) -> Plan {
         self.with(|ground| ground.route(&self.live(), self.moves(), Effect::default()))
     }
+
+    /// The same moves, each to the endpoint and its neighbour, with weights.
+    fn split(&self) -> Plan {
+        let weighted = |(step, at): (Move, usize)| {
+            let next = REGIONS[(at + 1) % REGIONS.len()].to_owned();
+            let weights_after = Shares::weighted([(step.to.clone(), 3), (next, 1)]);
+            Move { weights_after, ..step }
+        };
+        let moves = self.moves().into_iter().zip(self.moves.iter().map(|step| step.1));
+        let moves = moves.map(weighted).collect();
+        self.with(|ground| ground.route(&self.live(), moves, Effect::default()))
+    }
+}
+
+/// Sets without lock and marker, sorted.
+fn without_marks(sets: &[RecordSet]) -> Vec<RecordSet> {
+    let marks = Marks::of(&name("api.example.com"));
+    let mut sets: Vec<RecordSet> = sets.to_vec();
+    sets.retain(|set| set.name != marks.lock() && set.name != marks.owner());
+    sets.sort();
+    sets
 }
 
 /// The record sets that no plan for the service may see.
@@ -152,14 +173,40 @@ proptest! {
         let back = World::over(&after, |ground| ground.rollback(&plan));
         let restored = applied(&after, &back.changes);
         let marks = Marks::of(&name("api.example.com"));
-        let rest = |sets: &[RecordSet]| -> Vec<RecordSet> {
-            let mut sets: Vec<RecordSet> = sets.to_vec();
-            sets.retain(|set| set.name != marks.lock() && set.name != marks.owner());
-            sets.sort();
-            sets
-        };
-        prop_assert_eq!(rest(&restored), rest(&world.records));
+        prop_assert_eq!(without_marks(&restored), without_marks(&world.records));
         prop_assert!(marks.generation(&restored) > marks.generation(&after) || plan.is_empty());
+    }
+
+    #[test]
+    fn weights_stand_as_planned_and_go_without_a_trace(world in worlds()) {
+        let service = name("api.example.com");
+        let plan = world.split();
+        let after = applied(&world.records, &plan.changes);
+        prop_assert_eq!(scope(&service, &after), plan.desired());
+        prop_assert_eq!(others(&after), { let mut all = others(&world.records); all.sort(); all });
+        let live = standing(&service, &service, &after, &REGIONS.map(endpoint)).unwrap();
+        let stands: BTreeMap<String, Shares> =
+            live.weights.iter().map(|(label, shares)| (label.to_string(), shares.clone())).collect();
+        prop_assert_eq!(&stands, &plan.weights);
+        let moved: BTreeSet<usize> = world.moves.iter().map(|step| step.0).collect();
+        prop_assert_eq!(stands.len(), moved.len(), "each moved label is split");
+        prop_assert!(plan.weights.values().all(|s| s.iter().all(|(id, _)| plan.targets().contains(id))));
+        // Taken back, nothing of it stays; and so where each label is moved as a whole afterwards.
+        let back = World::over(&after, |ground| ground.rollback(&plan));
+        prop_assert_eq!(
+            without_marks(&applied(&after, &back.changes)), without_marks(&world.records)
+        );
+        let tree = live.tree();
+        let whole = |(label, shares)| Move::whole(label, shares, REGIONS[0], "repoint");
+        let moves = tree.iter().map(whole).collect();
+        let whole = World::over(&after, |ground| ground.route(&live, moves, Effect::default()));
+        let alone = applied(&after, &whole.changes);
+        let marks = Marks::of(&service);
+        let is_weighted = |set: &RecordSet| {
+            live.labels.keys().any(|label| set.name == marks.weighted(label))
+        };
+        prop_assert!(after.iter().any(is_weighted) || world.moves.is_empty());
+        prop_assert!(!alone.iter().any(is_weighted) || world.records.iter().any(is_weighted));
     }
 
     #[test]

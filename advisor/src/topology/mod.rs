@@ -11,19 +11,22 @@ mod steps;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::group::{EndpointTarget, GroupError};
 use crate::mark::Marks;
 use crate::name::{Label, Name};
 use crate::record::{Answer, HealthCheck, Policy, RecordSet, RecordType};
 
-pub use read::read;
+pub use read::{read, standing};
 pub use steps::{Step, StepsError, steps};
 
 /// The weights of both arms sum to this.
 pub const WHOLE: u8 = 100;
 
 /// Where a label leads: endpoints with weights, none of them 0. One endpoint alone needs no weight.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "BTreeMap<String, u8>")]
 pub struct Shares(BTreeMap<String, u8>);
 
 impl Shares {
@@ -51,9 +54,58 @@ impl Shares {
         endpoints.next().filter(|_| self.0.len() == 1).map(String::as_str)
     }
 
+    /// The endpoint that most is sent to; of equals the first by name.
+    #[must_use]
+    pub fn first(&self) -> &str {
+        let most = self.0.iter().rev().max_by_key(|(_, weight)| **weight);
+        most.map_or("", |(endpoint, _)| endpoint.as_str())
+    }
+
+    /// The part of the whole that an endpoint gets.
+    #[must_use]
+    pub fn part(&self, endpoint: &str) -> f64 {
+        let all: u32 = self.0.values().map(|weight| u32::from(*weight)).sum();
+        let own = self.0.get(endpoint).copied().unwrap_or(0);
+        f64::from(own) / f64::from(all.max(1))
+    }
+
+    /// The part of the whole that goes elsewhere when these shares become `others`.
+    #[must_use]
+    pub fn moved(&self, others: &Self) -> f64 {
+        self.0.keys().map(|one| (self.part(one) - others.part(one)).max(0.0)).sum()
+    }
+
+    /// What is left without these endpoints, in the same proportions.
+    #[must_use]
+    pub fn without(&self, gone: impl Fn(&str) -> bool) -> Option<Self> {
+        let left = self.iter().filter(|(endpoint, _)| !gone(endpoint));
+        Self::weighted(left.map(|(endpoint, weight)| (endpoint.to_owned(), weight)))
+    }
+
     /// Endpoints and their weights.
     pub fn iter(&self) -> impl Iterator<Item = (&str, u8)> {
         self.0.iter().map(|(endpoint, weight)| (endpoint.as_str(), *weight))
+    }
+}
+
+impl TryFrom<BTreeMap<String, u8>> for Shares {
+    type Error = &'static str;
+
+    fn try_from(weights: BTreeMap<String, u8>) -> Result<Self, Self::Error> {
+        Self::weighted(weights).ok_or("no weight is above 0")
+    }
+}
+
+impl fmt::Display for Shares {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(endpoint) = self.only() {
+            return f.write_str(endpoint);
+        }
+        for (index, endpoint) in self.0.keys().enumerate() {
+            let between = if index == 0 { "" } else { " + " };
+            write!(f, "{between}{endpoint} {:.1} %", self.part(endpoint) * 100.0)?;
+        }
+        Ok(())
     }
 }
 
@@ -241,7 +293,7 @@ impl Site<'_> {
         }
     }
 
-    fn latency_set(
+    pub(crate) fn latency_set(
         &self,
         at: &Name,
         family: &RecordType,
@@ -265,7 +317,7 @@ impl Site<'_> {
         })
     }
 
-    fn weighted_sets(
+    pub(crate) fn weighted_sets(
         &self,
         family: &RecordType,
         label: &Label,

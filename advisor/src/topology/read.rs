@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Arm, ArmState, Shape, Shares, Topology, TopologyError, Tree};
-use crate::group::{EndpointTarget, live_group};
+use crate::group::{EndpointTarget, GroupError, LiveGroup, Prior, live_group};
 use crate::mark::Marks;
 use crate::name::{Label, Name};
 use crate::record::{Policy, RecordSet, RecordType};
@@ -30,6 +30,27 @@ pub fn read(
     Ok(Topology { families, shape })
 }
 
+/// The one tree at `home`, the service name or an arm, as the group that plans start from.
+pub fn standing(
+    service: &Name,
+    home: &Name,
+    records: &[RecordSet],
+    endpoints: &[EndpointTarget],
+) -> Result<LiveGroup, GroupError> {
+    let reader = Reader { service, marks: Marks::of(service), records, endpoints };
+    if !records.iter().any(|set| set.name == *home && reader.is_weighted(set)) {
+        return live_group(home, records, endpoints);
+    }
+    let (families, tree) = reader.tree(home).map_err(|error| match error {
+        TopologyError::Group(error) => error,
+        other => GroupError::Weights(other.to_string()),
+    })?;
+    let first = |(label, shares): (&Label, &Shares)| (label.clone(), shares.first().to_owned());
+    let labels = tree.iter().map(first).collect();
+    let weights = tree.into_iter().filter(|(_, shares)| shares.only().is_none()).collect();
+    Ok(LiveGroup { labels, weights, families, prior: Prior::Latency })
+}
+
 struct Reader<'a> {
     service: &'a Name,
     marks: Marks,
@@ -49,14 +70,21 @@ impl<'a> Reader<'a> {
         self.records.iter().filter(move |set| set.name == name && set.record_type.is_address())
     }
 
-    /// The latency tree at `at`, the same for every family.
-    fn tree(&self, at: &Name) -> Result<(Families, Tree), TopologyError> {
-        let weighted = |set: &&RecordSet| match &set.policy {
+    /// Whether a label's set leads to its weighted group.
+    fn is_weighted(&self, set: &RecordSet) -> bool {
+        match &set.policy {
             Policy::Latency(label) => set.alias_target() == Some(&self.marks.weighted(label)),
             _ => false,
-        };
-        let (groups, rest): (Vec<&RecordSet>, Vec<&RecordSet>) =
-            self.records.iter().filter(|set| set.name == *at).partition(weighted);
+        }
+    }
+
+    /// The latency tree at `at`, the same for every family.
+    fn tree(&self, at: &Name) -> Result<(Families, Tree), TopologyError> {
+        let (groups, rest): (Vec<&RecordSet>, Vec<&RecordSet>) = self
+            .records
+            .iter()
+            .filter(|set| set.name == *at)
+            .partition(|set| self.is_weighted(set));
         let odd = |set: &&&RecordSet| {
             set.record_type.is_address() && !matches!(set.policy, Policy::Latency(_))
         };

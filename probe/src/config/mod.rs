@@ -78,6 +78,8 @@ pub struct Config {
     pub evidence: EvidenceSettings,
     /// What may be changed.
     pub guard: GuardSettings,
+    /// How weights may move.
+    pub weights: WeightSettings,
     /// Whom to ask.
     pub dns: DnsSettings,
     /// What was promised.
@@ -404,6 +406,15 @@ pub struct GuardSettings {
     pub allow_cloud_only: bool,
 }
 
+/// How weights may move, where the service is stateless.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct WeightSettings {
+    /// The share of a label's traffic that an endpoint keeps where it is answered, at least.
+    pub floor: f64,
+    /// How much of a label's traffic one plan may take from an endpoint or give to it, as a share.
+    pub max_step: f64,
+}
+
 /// Whom to ask.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DnsSettings {
@@ -425,10 +436,12 @@ pub struct Slo {
 }
 
 /// Who the users are.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TrafficSettings {
     /// A CSV of weights.
     pub file: PathBuf,
+    /// Requests a second of all clients together, at the busiest.
+    pub requests_per_s: Option<f64>,
 }
 
 /// Who asks AWS, where it is not whoever the credentials name.

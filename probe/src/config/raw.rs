@@ -19,7 +19,7 @@ pub(super) struct RawConfig {
     /// The hosted zone, by its name.
     #[schemars(required)]
     pub zone: Option<String>,
-    /// Any endpoint may answer any request: needed before weights are used.
+    /// Any endpoint may answer any request: labels then move by weights.
     pub stateless: Option<bool>,
     /// Regions where nothing is deployed, measured as targets of kind `candidate`: `"all"`, or a list.
     pub candidates: Option<RawCandidates>,
@@ -47,6 +47,9 @@ pub(super) struct RawConfig {
     /// What may be changed.
     #[serde(default)]
     pub guard: RawGuard,
+    /// How weights may move, where `stateless` says so.
+    #[serde(default)]
+    pub weights: RawWeights,
     /// Whom to ask.
     #[serde(default)]
     pub dns: RawDns,
@@ -107,7 +110,9 @@ pub(super) struct RawEndpoint {
     /// (a value that begins with `/`) to it. Without one, plans say `unproven`.
     #[schemars(length(min = 1, max = 256))]
     pub region_proof: Option<String>,
-    /// Requests a second that it can take.
+    /// Requests a second that it can take. Without it: what AWS gives every account, 10,000 a second in a Region
+    /// (2,500 in those that begin lower) for API Gateway and 250,000 for a CloudFront distribution. Where Lambda is
+    /// the bound, write its concurrency divided by the mean duration of a request in seconds.
     #[schemars(range(min = 0.001, max = 1_000_000_000))]
     pub capacity: Option<f64>,
     /// What its alias records point at.
@@ -294,6 +299,19 @@ pub(super) struct RawGuard {
     pub allow_cloud_only: Option<bool>,
 }
 
+/// How weights may move, where `stateless` says so.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "weights")]
+pub(super) struct RawWeights {
+    /// The share of a label's traffic that an endpoint keeps at least where it is answered.
+    #[schemars(range(min = 0, max = 0.5))]
+    pub floor: Option<f64>,
+    /// How much of a label's traffic one plan may take from an endpoint, or give to it, as a share.
+    #[schemars(range(min = 0.01, max = 1))]
+    pub max_step: Option<f64>,
+}
+
 /// Whom to ask.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -331,6 +349,10 @@ pub(super) struct RawTraffic {
     /// subnet counts for that vantage; for the 500 heaviest others Route 53 is asked which label it prefers, where
     /// shadow records stand. The share that is neither is printed.
     pub file: String,
+    /// Requests a second of all clients together, at the busiest. With it the loss of an endpoint is held against
+    /// what the others take, and weights keep within the capacity of endpoints.
+    #[schemars(range(min = 0.001, max = 1_000_000_000))]
+    pub requests_per_s: Option<f64>,
 }
 
 /// CloudWatch as the store: `--store cloudwatch:NAMESPACE` publishes to and reads from one Region for the whole

@@ -13,7 +13,7 @@ use super::raw::RawConfig;
 const HEAD: &str = include_str!("head.txt");
 
 /// The sections of the page: the heading, and the definition of the schema.
-const SECTIONS: [(&str, &str); 13] = [
+const SECTIONS: [(&str, &str); 14] = [
     ("[[vantage]]", "vantage"),
     ("[[endpoint]]", "endpoint"),
     ("alias of an endpoint", "alias"),
@@ -22,6 +22,7 @@ const SECTIONS: [(&str, &str); 13] = [
     ("[probe]", "probe"),
     ("[evidence]", "evidence"),
     ("[guard]", "guard"),
+    ("[weights]", "weights"),
     ("[dns]", "dns"),
     ("[[slo]]", "slo"),
     ("[traffic]", "traffic"),

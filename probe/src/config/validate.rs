@@ -30,6 +30,7 @@ pub(super) fn validate(raw: RawConfig) -> Checked<Config> {
         probe: sections::validate_probe(raw.probe)?,
         evidence: sections::validate_evidence(raw.evidence)?,
         guard: sections::validate_guard(raw.guard, &zone)?,
+        weights: sections::validate_weights(&raw.weights)?,
         dns: sections::validate_dns(raw.dns)?,
         traffic: raw.traffic.as_ref().map(sections::validate_traffic).transpose()?,
         cloudwatch: raw.cloudwatch.map(sections::validate_cloudwatch).transpose()?,

@@ -1,17 +1,19 @@
-//! The sections of `nearside.toml`: probe, evidence, guard, dns, traffic, cloudwatch.
+//! The sections of `nearside.toml`: probe, evidence, guard, weights, dns, traffic, cloudwatch.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::duration::format_duration;
-use super::raw::{RawAws, RawCloudWatch, RawDns, RawEvidence, RawGuard, RawProbe, RawTraffic};
+use super::raw::{
+    RawAws, RawCloudWatch, RawDns, RawEvidence, RawGuard, RawProbe, RawTraffic, RawWeights,
+};
 use super::validate::{
     count, duration, inside, invalid, invalid_text, name, not_above, number, region, required, word,
 };
 use super::{
     AwsSettings, CloudWatchSettings, ConfigError, DnsSettings, EvidenceSettings, Freeze,
-    GuardSettings, ProbeSettings, TrafficSettings,
+    GuardSettings, ProbeSettings, TrafficSettings, WeightSettings,
 };
 use crate::sample::{Connection, Phase};
 
@@ -180,7 +182,18 @@ pub(super) fn name_server(text: &str) -> Option<SocketAddr> {
 }
 
 pub(super) fn validate_traffic(raw: &RawTraffic) -> Checked<TrafficSettings> {
-    Ok(TrafficSettings { file: validate_path("traffic.file", &raw.file)? })
+    let rate = |rate| number("traffic.requests_per_s", Some(rate), 1e-3, 1e9);
+    Ok(TrafficSettings {
+        file: validate_path("traffic.file", &raw.file)?,
+        requests_per_s: raw.requests_per_s.map(rate).transpose()?,
+    })
+}
+
+pub(super) fn validate_weights(raw: &RawWeights) -> Checked<WeightSettings> {
+    Ok(WeightSettings {
+        floor: number("weights.floor", raw.floor, 0.0, 0.5)?,
+        max_step: number("weights.max_step", raw.max_step, 0.01, 1.0)?,
+    })
 }
 
 pub(super) fn validate_aws(raw: RawAws) -> Checked<AwsSettings> {

@@ -57,7 +57,8 @@ fn summary(model: &Model, decision: &Decision, columns: usize, lines: &mut Vec<L
         lines.extend(wrapped(text, columns, 3).into_iter().map(|part| Line::styled(part, style)));
     };
     for step in &plan.moves {
-        let (label, from, to) = (shown(&step.label), shown(&step.from), shown(&step.to));
+        let (from, to) = (step.before().to_string(), step.after().to_string());
+        let (label, from, to) = (shown(&step.label), shown(&from), shown(&to));
         let text = format!(" label {label}: {from} ◆ {to} ({})", step.reason);
         say(&text, model.palette.accent());
     }
@@ -145,7 +146,7 @@ fn history(
             .plan
             .moves
             .iter()
-            .map(|step| format!("{} to {}", step.label, step.to))
+            .map(|step| format!("{} to {}", step.label, step.after()))
             .collect();
         let moves = if moves.is_empty() { NONE.to_owned() } else { moves.join(", ") };
         let text = format!(

@@ -146,6 +146,7 @@ pub(crate) fn decision() -> Decision {
         preference: Preference::Asked,
         traffic: Shares::equal(&config),
         clients: BTreeMap::new(),
+        round_trips: BTreeMap::new(),
     };
     let mut decision = Decision::new(survey, &config, NOW_MS - 42_000, Duration::from_mins(5));
     decision.guard = Some(Err(Refused {
