@@ -334,18 +334,14 @@ async fn preferred<Z: Zone, S: MatrixSource, A: Answers>(
     let since_ms =
         now_ms - settings::millis(config.evidence.block) * i64::from(config.evidence.blocks);
     let round_trips = source.round_trips(since_ms, now_ms).await;
-    match asked {
-        Some((preferred, how)) => {
-            let round_trips = round_trips.unwrap_or_else(|error| {
-                tracing::warn!(%error, "round trips are not known: the nearest label comes next");
-                BTreeMap::new()
-            });
-            Ok((preferred, how, round_trips))
-        }
-        None => {
-            let round_trips = round_trips?;
-            let preferred = preferred::modelled(config, live, &round_trips);
-            Ok((preferred, Preference::Modelled, round_trips))
-        }
+    if let Some((preferred, how)) = asked {
+        let round_trips = round_trips.unwrap_or_else(|error| {
+            tracing::warn!(%error, "round trips are not known: the nearest label comes next");
+            BTreeMap::new()
+        });
+        return Ok((preferred, how, round_trips));
     }
+    let round_trips = round_trips?;
+    let preferred = preferred::modelled(config, live, &round_trips);
+    Ok((preferred, Preference::Modelled, round_trips))
 }

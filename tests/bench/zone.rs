@@ -37,7 +37,7 @@ async fn fill(lab: &Lab) -> Result<()> {
     let (zone, name) = (&lab.facts().hosted_zone_id, &lab.facts().name);
     let standing = lab.route53().record_sets(zone)?.len();
     let set = |number: usize| -> Result<RecordSet> {
-        let apex = if number % 10 == 0 { &lab.facts().zone } else { name };
+        let apex = if number.is_multiple_of(10) { &lab.facts().zone } else { name };
         let at = Name::parse(&format!("host-{number:05}.{apex}"))?;
         let address = format!("192.0.2.{}", number % 256);
         Ok(RecordSet::simple(at, RrType::A, 300, vec![address]))
