@@ -199,6 +199,10 @@ pub struct TuiArgs {
     /// Whether the frame has colours
     #[arg(long, value_enum, default_value_t = ColorArg::Auto, requires = "frame")]
     pub color: ColorArg,
+    /// How often CloudWatch is read, 5m without this; each reading is paid for, and the screen says
+    /// how much
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub refresh: Option<Duration>,
 }
 
 /// When there are colours.

@@ -146,6 +146,37 @@ fn the_advisor_decides_from_cloudwatch() {
     );
     assert_eq!(seen[seen.len() - 3..], ["journal", "metrics", "measurements"]);
     assert_eq!(seen.len(), 17, "two for each endpoint: {seen:?}");
+    the_dashboard_shows_it(&lab, folder.path(), &config);
+}
+
+/// What was published, and what looking costs; what fails stands in the log.
+fn the_dashboard_shows_it(lab: &Lab, folder: &Path, config: &Path) {
+    let frame = |more: &str| {
+        let line = format!("advisor tui --frame 140x40 --store {STORE} {more}");
+        run(lab, folder, config, &line)
+    };
+    let drawn = |more: &str| {
+        let done = frame(more);
+        assert_eq!(done.code, Some(0), "{}", done.stderr);
+        done.stdout
+    };
+    // A week by blocks: every block has all its samples in its first minute.
+    let matrix = drawn("--keys tttt");
+    let row = matrix.lines().find(|line| line.starts_with(" us-east-1")).unwrap();
+    assert!(row.contains("35.0") && row.contains("520.0"), "{matrix}");
+    // 48 pairs, 9 statistics each, every 5 min; 3 of 96 series a block, 48 round trips an hour.
+    assert!(matrix.contains("CloudWatch every 5 min: at most 38.72 USD a month"), "{matrix}");
+    let cell = drawn("--refresh 1h --keys tttt2");
+    assert!(cell.contains("CloudWatch every 1 h: at most 4.03 USD a month"), "{cell}");
+    for words in ["History, cold", "p99", "connect", "of 691,200 samples"] {
+        assert!(cell.contains(words), "{words}: {cell}");
+    }
+    let refused = frame("--refresh 10s");
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+    assert!(refused.stderr.contains("--refresh 10 s: must be 1m to 24h"), "{}", refused.stderr);
+    let file = run(lab, folder, config, "advisor tui --frame 80x24 --refresh 5m");
+    assert_eq!(file.code, Some(2), "{}", file.stderr);
+    assert!(file.stderr.contains("--refresh is for CloudWatch"), "{}", file.stderr);
 }
 
 #[test]

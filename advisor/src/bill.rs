@@ -27,6 +27,7 @@ const METRIC_TIERS: [(f64, f64); 4] =
     [(10_000.0, 0.30), (250_000.0, 0.10), (1_000_000.0, 0.05), (f64::INFINITY, 0.02)];
 const METRIC: Price = Price { usd: 0.30, source: ROUGH, verified: false };
 const METRIC_ASKED: Price = Price { usd: 0.01 / 1_000.0, source: ROUGH, verified: false };
+const ASKED: &str = "metrics asked by GetMetricData";
 const API_CALL: Price = Price { usd: 0.01 / 1_000.0, source: RECALLED, verified: false };
 const ALARM: Price = Price { usd: 0.10, source: RECALLED, verified: false };
 const LAMBDA_CALL: Price = Price { usd: 0.20 / 1e6, source: RECALLED, verified: false };
@@ -96,6 +97,17 @@ pub fn times_a_month(seconds: f64) -> f64 {
     if seconds > 0.0 { HOURS * 3_600.0 / seconds } else { 0.0 }
 }
 
+fn line(what: &'static str, quantity: f64, price: Price) -> Line {
+    let Price { usd, source, verified } = price;
+    Line { what, quantity, usd: quantity * usd, source, verified }
+}
+
+/// What asking CloudWatch for so many metrics costs.
+#[must_use]
+pub fn asked(metrics: f64) -> Line {
+    line(ASKED, metrics, METRIC_ASKED)
+}
+
 /// The bill of a fleet.
 #[must_use]
 pub fn bill(fleet: &Fleet) -> Bill {
@@ -109,12 +121,9 @@ pub fn bill(fleet: &Fleet) -> Bill {
         source: METRIC.source,
         verified: METRIC.verified,
     }];
-    let mut add = |what, quantity: f64, price: Price| {
-        let Price { usd, source, verified } = price;
-        lines.push(Line { what, quantity, usd: quantity * usd, source, verified });
-    };
+    let mut add = |what, quantity, price| lines.push(line(what, quantity, price));
     add("PutMetricData requests", puts, API_CALL);
-    add("metrics asked by GetMetricData", fleet.asked * fleet.readings, METRIC_ASKED);
+    add(ASKED, fleet.asked * fleet.readings, METRIC_ASKED);
     add("CloudWatch alarms of canaries", fleet.endpoints, ALARM);
     add("Lambda invocations", rounds, LAMBDA_CALL);
     add("Lambda GB-seconds", rounds * fleet.lambda_s * LAMBDA_GB, LAMBDA_GB_S);

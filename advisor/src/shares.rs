@@ -91,6 +91,12 @@ impl Shares {
         Self { vantages, clients, rest: (1.0 - known).max(0.0), source: source.to_owned() }
     }
 
+    /// The part that no vantage stands for.
+    #[must_use]
+    pub fn rest_of_vantages(&self) -> f64 {
+        (1.0 - self.vantages.values().sum::<f64>()).max(0.0)
+    }
+
     /// The part of one vantage, 0 where it has none.
     #[must_use]
     pub fn of_vantage(&self, vantage: &str) -> f64 {

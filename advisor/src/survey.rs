@@ -273,7 +273,8 @@ impl Survey {
     }
 }
 
-fn read_traffic(config: &Config) -> Result<Shares, SurveyError> {
+/// Who the users are, as the configuration says; without a file all vantages weigh the same.
+pub fn read_traffic(config: &Config) -> Result<Shares, SurveyError> {
     let Some(settings) = &config.traffic else { return Ok(Shares::equal(config)) };
     let file = settings.file.display().to_string();
     let text = std::fs::read_to_string(&settings.file)

@@ -16,7 +16,7 @@ mod signed;
 mod zone;
 
 pub use apigateway::ApiGateway;
-pub use cloudwatch::{CloudWatchCourier, CloudWatchSource, GridError};
+pub use cloudwatch::{CellSpans, CloudWatchCourier, CloudWatchSource, GridError, SeriesSpans};
 pub use s3::{S3, S3Error};
 pub use session::Access;
 pub use zone::{Route53Zone, caller_account, server_time_ms};

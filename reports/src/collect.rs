@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use advisor::journal::Operation;
-use advisor::matrix::{Matrix, MatrixSource, SourceError};
+use advisor::matrix::{CellBlock, Matrix, MatrixSource, SourceError};
 use advisor::settings;
+use advisor::shares::Shares;
 use probe::config::Config;
 use probe::store::{Store, StoreError};
 
-use crate::assemble::{Decided, Material, assemble};
+use crate::assemble::{self, Decided, Material, assemble};
 use crate::document::{Document, TruthFacts};
 use crate::period::Period;
 use crate::totals::Totals;
@@ -24,6 +25,8 @@ pub struct Asked<'a> {
     pub compared: Option<&'a Period>,
     /// The zone and the advice, or why there is none.
     pub decided: Result<Decided<'a>, &'a str>,
+    /// Who the users are.
+    pub traffic: &'a Shares,
     /// The journal.
     pub operations: &'a [Operation],
     /// What a lab knows.
@@ -49,7 +52,12 @@ pub async fn collect<S: MatrixSource>(
     asked: &Asked<'_>,
 ) -> Result<Document, CollectError> {
     let config = asked.config;
-    let matrix = matrix(source, asked).await?;
+    let blocks = blocks(source, asked).await?;
+    let series = assemble::series_medians(&blocks, asked.period);
+    let endpoints = config.endpoints.iter().map(|endpoint| endpoint.id.as_str());
+    let rule = settings::cost_rule(&config.evidence);
+    let matrix = Matrix::build(&blocks, rule).with_endpoints(endpoints);
+    drop(blocks);
     let mut totals = Totals::new(config, routed(asked));
     let (since_ms, until_ms) = (asked.period.since_ms, asked.period.until_ms);
     store.each_span(since_ms, until_ms, |series, span| totals.add(series, span))?;
@@ -58,21 +66,24 @@ pub async fn collect<S: MatrixSource>(
         period: asked.period,
         compared: asked.compared,
         matrix: &matrix,
+        series: &series,
         totals: &totals,
         decided: asked.decided,
+        traffic: asked.traffic,
         operations: asked.operations,
         truth: asked.truth,
     }))
 }
 
-async fn matrix<S: MatrixSource>(source: &S, asked: &Asked<'_>) -> Result<Matrix, SourceError> {
-    let evidence = &asked.config.evidence;
+/// The blocks of the period and of the one that it is compared with.
+async fn blocks<S: MatrixSource>(
+    source: &S,
+    asked: &Asked<'_>,
+) -> Result<Vec<CellBlock>, SourceError> {
     let period = asked.period;
     let before_ms = asked.compared.map_or(period.since_ms, |before| before.since_ms);
     let since_ms = before_ms.min(period.since_ms);
-    let blocks = source.cell_blocks(evidence.quantile, since_ms, period.until_ms).await?;
-    let endpoints = asked.config.endpoints.iter().map(|endpoint| endpoint.id.as_str());
-    Ok(Matrix::build(&blocks, settings::cost_rule(evidence)).with_endpoints(endpoints))
+    source.cell_blocks(asked.config.evidence.quantile, since_ms, period.until_ms).await
 }
 
 fn routed(asked: &Asked<'_>) -> BTreeMap<String, String> {

@@ -85,10 +85,26 @@ pub struct RoutingFacts {
     pub weights: String,
     /// The share of the traffic that the advice would move.
     pub traffic_moved: Option<f64>,
+    /// The share of the traffic that no vantage stands for.
+    pub traffic_unknown: f64,
+    /// What is proven to be gained elsewhere, one line a population.
+    pub proven: Vec<ProvenFacts>,
     /// One line a vantage whose label is known.
     pub vantages: Vec<RoutedFacts>,
     /// Where endpoints stand.
     pub endpoints: Vec<PlaceFacts>,
+}
+
+/// What other endpoints are proven to give the traffic of one population.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ProvenFacts {
+    /// `cloud` or `eyeball`.
+    pub population: &'static str,
+    /// The share of the traffic that its routed vantages stand for.
+    pub traffic: f64,
+    /// The largest proven gain of each vantage, weighed by its share of the traffic; none counts as
+    /// zero.
+    pub mean_gain_ms: f64,
 }
 
 /// One vantage on the map.
@@ -100,6 +116,8 @@ pub struct RoutedFacts {
     pub label: String,
     /// The endpoint it is sent to.
     pub endpoint: String,
+    /// The share of the traffic that it stands for.
+    pub share: f64,
     /// The largest gain that is proven at another endpoint, and which.
     pub proven_gain_ms: Option<f64>,
     /// Degrees north and east, where the vantage is a Region of the built-in table.
@@ -203,7 +221,7 @@ pub struct ObjectiveFacts {
     pub share_within: Option<f64>,
     /// `met`, `breached` or `unknown`.
     pub status: &'static str,
-    /// One line a vantage.
+    /// One line a vantage that measured it.
     pub vantages: Vec<ObjectiveVantage>,
 }
 
@@ -212,6 +230,8 @@ pub struct ObjectiveFacts {
 pub struct ObjectiveVantage {
     /// The vantage.
     pub vantage: String,
+    /// What it weighs among those that measured.
+    pub weight: f64,
     /// The quantile there.
     pub value_ms: f64,
     /// Whether it is within the limit.
@@ -267,8 +287,28 @@ pub struct AdviceFacts {
 pub struct DeploymentFacts {
     /// `cloud` or `eyeball`.
     pub population: &'static str,
+    /// The Regions whose costs are estimates, because nothing is deployed there; empty where only
+    /// what is measured was looked at.
+    pub estimated: Vec<String>,
+    /// How such estimates do where the truth is known.
+    pub models: Vec<ModelFacts>,
     /// From one endpoint on.
     pub choices: Vec<ChoiceFacts>,
+}
+
+/// The model behind estimates of one kind of connection.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ModelFacts {
+    /// `cold` or `warm`.
+    pub connection: &'static str,
+    /// Round trips in a response.
+    pub multiplier: f64,
+    /// What is added to them, in ms.
+    pub service_ms: f64,
+    /// The median error of endpoints left out in turn, as a share of the truth.
+    pub error_p50: Option<f64>,
+    /// The error that nine of ten of them do not exceed.
+    pub error_p90: Option<f64>,
 }
 
 /// The best choice of k endpoints.
@@ -278,7 +318,7 @@ pub struct ChoiceFacts {
     pub k: usize,
     /// Which; empty where every choice leaves a vantage without a cost.
     pub chosen: Vec<String>,
-    /// The mean over vantages, each at its nearest chosen endpoint.
+    /// The mean over vantages, each at its best chosen endpoint, weighed by the traffic.
     pub cost_ms: Option<f64>,
     /// Whether it is proven that nothing is better.
     pub optimal: bool,

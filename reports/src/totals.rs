@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use probe::config::{Config, Population};
+use probe::config::{Config, Population, Target, TargetKind};
 use probe::histogram::{Encoded, Histogram, HistogramError, Tally};
 use probe::sample::{Connection, Series};
 use probe::store::Span;
@@ -79,6 +79,21 @@ impl TimeSum {
 /// The phases and `local`, in the order of time.
 pub const PARTS: [&str; 6] = ["resolve", "connect", "tls", "processing", "transfer", "local"];
 
+/// The place of `connect` among them.
+const CONNECT: usize = 1;
+
+/// Endpoints and candidates, where there are any of the latter.
+fn places(config: &Config) -> BTreeSet<String> {
+    let is_candidate = |target: &&Target| target.kind == TargetKind::Candidate;
+    let candidates: BTreeSet<String> =
+        config.targets.iter().filter(is_candidate).map(|target| target.id.clone()).collect();
+    if candidates.is_empty() {
+        return candidates;
+    }
+    let endpoints = config.endpoints.iter().map(|endpoint| endpoint.id.clone());
+    candidates.into_iter().chain(endpoints).collect()
+}
+
 /// Phases of one kind of connection at one target.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PhaseSums {
@@ -96,6 +111,8 @@ pub type TargetKey = (Population, String, Connection);
 pub struct Totals {
     populations: BTreeMap<String, Population>,
     promised: BTreeSet<String>,
+    /// Targets whose round trips tell what a candidate would cost; empty without candidates.
+    places: BTreeSet<String>,
     routed: BTreeMap<String, String>,
     /// By vantage, then target.
     pub counts: BTreeMap<(String, String), Count>,
@@ -107,6 +124,8 @@ pub struct Totals {
     pub routed_responses: BTreeMap<(Population, Connection), Tally>,
     /// Response of each vantage at what an objective is about.
     pub promised_responses: BTreeMap<(String, String, Connection), Tally>,
+    /// Round trips of new connections by vantage and target, where there are candidates to estimate.
+    pub round_trips: BTreeMap<(String, String), Tally>,
     /// How many series there were.
     pub series: BTreeSet<Series>,
     /// Vantages in the store that the configuration does not name; they are left out.
@@ -121,6 +140,7 @@ impl Totals {
             config.vantages.iter().map(|vantage| (vantage.id.clone(), vantage.population));
         Self {
             populations: populations.collect(),
+            places: places(config),
             promised: config.slos.iter().map(|slo| slo.target.clone()).collect(),
             routed,
             ..Self::default()
@@ -139,6 +159,10 @@ impl Totals {
             self.series.insert(series.clone());
         }
         let cell = (series.vantage.clone(), series.target.clone());
+        if series.connection == Connection::Cold && self.places.contains(&series.target) {
+            let connects = self.round_trips.entry(cell.clone()).or_default();
+            connects.add(span.phases[CONNECT])?;
+        }
         self.counts.entry(cell).or_default().add(span);
         let key = (population, series.target.clone(), series.connection);
         self.phases.entry(key.clone()).or_default().add(span)?;

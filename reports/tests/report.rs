@@ -4,6 +4,7 @@
 
 mod support;
 
+use advisor::shares::{Shares, parse};
 use reports::document::{Document, TruthFacts};
 use reports::period::{Period, time_zone};
 use reports::{Asked, Report, collect};
@@ -74,6 +75,79 @@ async fn the_answer_comes_first_with_figures_of_the_data() {
     assert!(report.html.find("class=\"answer\"") < report.html.find("<h2>"));
 }
 
+/// Most of the traffic comes from where the slow backend answers.
+#[tokio::test]
+async fn vantages_weigh_as_their_shares_of_the_traffic() {
+    let mut service = Service::new(SLOS);
+    let (equal, _) = service.document("UTC").await;
+    let text = "vantage,weight\nap-south-1,6\nus-east-1,2\neu-west-1,1\nelsewhere,1\n";
+    service.traffic =
+        Shares::of(&parse(text, "traffic.csv").unwrap(), &service.config, "traffic.csv");
+    let (weighed, period) = service.document("UTC").await;
+    let gain = |document: &Document, vantage: &str| {
+        let lines = document.routing.vantages.iter();
+        lines.filter(|line| line.vantage == vantage).find_map(|line| line.proven_gain_ms).unwrap()
+    };
+    let slow_ms = gain(&equal, "ap-south-1");
+    let mean = |document: &Document| document.routing.proven[0].mean_gain_ms;
+    assert!((mean(&equal) - slow_ms / 4.0).abs() < 0.01, "{:?}", equal.routing.proven);
+    // Of the 90 % that cloud vantages stand for, two thirds.
+    assert!((mean(&weighed) - slow_ms * 6.0 / 9.0).abs() < 0.01, "{:?}", weighed.routing.proven);
+    let (known, unknown) = (weighed.routing.proven[0].traffic, weighed.routing.traffic_unknown);
+    assert!((known - 0.9).abs() < 1e-9 && (unknown - 0.1).abs() < 1e-9, "{known} {unknown}");
+    assert_eq!(weighed.routing.proven[1].population, "eyeball", "populations stand apart");
+
+    // us-east-1 within 120 ms: from there and from eu-west-1, which have 3 of 9.
+    let within = |document: &Document| {
+        let line = document.objectives.iter().find(|one| one.target == "us-east-1").unwrap();
+        line.share_within.unwrap()
+    };
+    assert_eq!((within(&equal), within(&weighed)), (0.5, 0.333_333));
+    let first = |document: &Document| document.deployment[0].choices[0].chosen.clone();
+    assert_eq!(
+        (first(&equal), first(&weighed)),
+        (vec!["eu-west-1".into()], vec!["eu-west-1".into()])
+    );
+    let cost = |document: &Document| document.deployment[0].choices[0].cost_ms.unwrap();
+    assert!(cost(&weighed) > cost(&equal) + 1.0, "the far ones weigh more");
+    let routed = |document: &Document| document.changes.as_ref().unwrap().routed.unwrap().now_ms;
+    assert!(routed(&weighed) > routed(&equal) + 10.0, "most are sent to the slow one");
+    let markdown = render(weighed, &period).markdown;
+    for words in
+        ["which stand for 90.0 % of the traffic", "No vantage stands for 10.0 %", "traffic.csv"]
+    {
+        assert!(markdown.contains(words), "{words}: {markdown}");
+    }
+}
+
+#[tokio::test]
+async fn candidates_stand_in_the_frontier_and_are_said_to_be_estimates() {
+    let config = support::config_with("candidates = [\"ap-south-1\"]\n", "");
+    let service = Service::of(config);
+    let (document, period) = service.document("UTC").await;
+    let [measured, estimated, ..] = &document.deployment[..] else {
+        panic!("{:?}", document.deployment)
+    };
+    assert!(measured.estimated.is_empty() && measured.choices.len() == 3);
+    assert_eq!(
+        (estimated.population, &estimated.estimated[..]),
+        ("cloud", &["ap-south-1".to_owned()][..])
+    );
+    assert_eq!(estimated.choices.len(), 4);
+    for (with, without) in estimated.choices.iter().zip(&measured.choices) {
+        // The medians of series are mixed here, and there the mixture of each block.
+        let (with_ms, without_ms) = (with.cost_ms.unwrap(), without.cost_ms.unwrap());
+        assert!(with_ms < without_ms + 0.1, "one more to choose from: {with:?} {without:?}");
+    }
+    assert!(estimated.choices[2].chosen.contains(&"ap-south-1".to_owned()), "{estimated:?}");
+    let models: Vec<&str> = estimated.models.iter().map(|model| model.connection).collect();
+    assert_eq!(models, ["cold", "warm"]);
+    assert!(estimated.models.iter().all(|model| model.error_p90.is_some()), "{estimated:?}");
+    let report = render(document, &period);
+    assert!(report.markdown.contains("ap-south-1 (estimate)"), "{}", report.markdown);
+    assert!(report.markdown.contains("Nothing is deployed in ap-south-1"), "{}", report.markdown);
+}
+
 /// Markup that was not ours, and characters that nobody sees.
 fn assert_harmless(report: &Report) {
     for (name, text) in [("html", &report.html), ("markdown", &report.markdown)] {
@@ -101,7 +175,7 @@ fn assert_harmless(report: &Report) {
 async fn hostile() -> [Report; 2] {
     let mut service = Service::new(SLOS);
     let mut decision = service.decision().await;
-    decision.effect.weights = HOSTILE.into();
+    service.traffic.source = HOSTILE.into();
     for line in &mut decision.advice.labels {
         line.current = Some(HOSTILE.into());
         line.advised = Some(format!("{HOSTILE}2"));
@@ -173,6 +247,7 @@ async fn thin_data_are_said_plainly() {
         period: &period,
         compared: Some(&before),
         decided: Ok(decision.facts()),
+        traffic: &service.traffic,
         operations: &[],
         truth: None,
     };

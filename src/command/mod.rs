@@ -14,6 +14,7 @@ pub mod once;
 pub mod plan;
 pub mod recommend;
 pub mod regret;
+pub mod remote;
 pub mod report;
 pub mod run;
 pub mod shell;

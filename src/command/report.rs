@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use advisor::advice::Advice;
 use advisor::plan::Plan;
-use advisor::survey::{Survey, SurveyError};
+use advisor::survey::{Survey, SurveyError, read_traffic};
 use probe::clock::Clock;
 use probe::store::Store;
 use reports::deliver::{
@@ -79,11 +79,13 @@ pub async fn make(
     setup.require_histograms()?;
     let store = Store::open_existing(&setup.store).map_err(|error| store_failure(&error))?;
     let operations = setup.operations()?;
+    let traffic = read_traffic(&setup.config)?;
     let asked = Asked {
         config: &setup.config,
         period: &wanted.period,
         compared: wanted.compared.as_ref(),
         decided: decided.map(Decision::facts),
+        traffic: &traffic,
         operations: &operations,
         truth: wanted.truth,
     };

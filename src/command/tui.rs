@@ -11,14 +11,14 @@ use probe::clock::Clock;
 use probe::sample::Connection;
 use tokio::sync::{Notify, mpsc};
 use tui::{
-    Decision, Depth, Inbox, Message, Model, Palette, Reader, ReaderOptions, Refused, Session,
-    Subject, update,
+    Decision, Depth, Inbox, Message, Model, Palette, Place, Price, Reader, ReaderOptions, Refused,
+    Session, Subject, update,
 };
 
 use crate::cli::{ColorArg, RunArgs, TuiArgs};
 use crate::command::apply::Writer;
 use crate::command::lab::shutdown_signal;
-use crate::command::{regret, run as run_command};
+use crate::command::{regret, remote, run as run_command};
 use crate::failure::{Exit, Failure};
 use crate::setup::{self, Setup};
 use crate::show;
@@ -32,17 +32,19 @@ const SURVEY_LEAST: Duration = Duration::from_secs(10);
 const SURVEY_MOST: Duration = Duration::from_mins(5);
 /// Surveys in a block.
 const SURVEYS_A_BLOCK: u32 = 48;
-/// How long a frame that is printed waits for the zone.
+/// How long a frame that is printed waits for the zone, and for each answer of a store elsewhere.
 const FRAME_PATIENCE: Duration = Duration::from_secs(10);
+/// How often it looks whether one came.
+const FRAME_LOOK: Duration = Duration::from_millis(20);
 
 /// `advisor tui`
 pub async fn run(setup: &Setup, terminal: Terminal, args: &TuiArgs) -> Result<(), Failure> {
-    setup.require_histograms()?;
+    let price = remote::refresh(setup, args.refresh)?.and_then(|every| remote::price(setup, every));
     if let Some(size) = args.frame {
-        return frame(setup, terminal, args, size).await;
+        return frame(setup, terminal, args, (size, price)).await;
     }
     require_terminal()?;
-    dashboard(setup, None, &Notify::new()).await
+    dashboard(setup, (None, price), &Notify::new()).await
 }
 
 /// `advisor probe --tui`: the agent and its dashboard in one process. Quitting stops both.
@@ -61,7 +63,7 @@ pub async fn probe(setup: &Setup, terminal: Terminal, args: &RunArgs) -> Result<
         measured
     };
     let watching = async {
-        let watched = dashboard(setup, Some(told), &failed).await;
+        let watched = dashboard(setup, (Some(told), None), &failed).await;
         quit.notify_one();
         watched
     };
@@ -81,15 +83,16 @@ fn require_terminal() -> Result<(), Failure> {
 /// Shows the dashboard until it is quit, or told to stop.
 async fn dashboard(
     setup: &Setup,
-    events: Option<mpsc::Receiver<Event>>,
+    (events, price): (Option<mpsc::Receiver<Event>>, Option<Price>),
     stop: &Notify,
 ) -> Result<(), Failure> {
     let inbox = Arc::new(Inbox::default());
     let undivert = divert_log(Arc::clone(&inbox));
     let again = Arc::new(Notify::new());
+    let measures = events.is_some();
     let session = Session {
-        model: model(setup, events.is_some(), None, (80, 24)),
-        reader: reader_options(setup, events),
+        reader: reader_options(setup, price.as_ref(), events),
+        model: model(setup, (measures, price), None, (80, 24)),
         inbox: Arc::clone(&inbox),
         clock: Arc::clone(&setup.clock) as Arc<dyn Clock>,
         survey: {
@@ -118,7 +121,12 @@ async fn dashboard(
 }
 
 /// The model before anything was read.
-fn model(setup: &Setup, measures: bool, color: Option<bool>, size: (u16, u16)) -> Model {
+fn model(
+    setup: &Setup,
+    (measures, price): (bool, Option<Price>),
+    color: Option<bool>,
+    size: (u16, u16),
+) -> Model {
     let environment = setup::environment();
     let of = |key: &str| environment.get(key).map(String::as_str);
     let no_color = of("NO_COLOR").is_some_and(|value| !value.is_empty());
@@ -135,8 +143,9 @@ fn model(setup: &Setup, measures: bool, color: Option<bool>, size: (u16, u16)) -
             .iter()
             .map(|endpoint| (endpoint.id.clone(), endpoint.region.clone()))
             .collect(),
-        store: setup.store.display().to_string(),
+        store: setup.place(),
         measures,
+        price,
     };
     let mut model = Model::new(subject, Palette::new(depth), size, setup.now_ms());
     let first = |all: &[Connection]| all.first().copied();
@@ -144,13 +153,18 @@ fn model(setup: &Setup, measures: bool, color: Option<bool>, size: (u16, u16)) -
     model
 }
 
-fn reader_options(setup: &Setup, events: Option<mpsc::Receiver<Event>>) -> ReaderOptions {
+fn reader_options(
+    setup: &Setup,
+    price: Option<&Price>,
+    events: Option<mpsc::Receiver<Event>>,
+) -> ReaderOptions {
     let config = &setup.config;
     let endpoints = config.endpoints.iter().map(|endpoint| &endpoint.id);
     let targets = config.targets.iter().map(|target| &target.id);
     let journeys = config.journeys.iter().map(|journey| &journey.id);
+    let remote = price.and_then(|price| remote::open(setup, price));
     ReaderOptions {
-        store: setup.store.clone(),
+        store: remote.map_or_else(|| Place::File(setup.store.clone()), Place::Remote),
         clock: Arc::clone(&setup.clock) as Arc<dyn Clock>,
         vantages: config.vantages.iter().map(|vantage| vantage.id.clone()).collect(),
         targets: endpoints.chain(targets).chain(journeys).cloned().collect(),
@@ -205,18 +219,17 @@ async fn frame(
     setup: &Setup,
     terminal: Terminal,
     args: &TuiArgs,
-    size: (u16, u16),
+    (size, price): ((u16, u16), Option<Price>),
 ) -> Result<(), Failure> {
     let color = match args.color {
         ColorArg::Auto if terminal.color => None,
         ColorArg::Auto | ColorArg::Never => Some(false),
         ColorArg::Always => Some(true),
     };
-    let mut model = model(setup, false, color, size);
-    let mut reader = Reader::new(reader_options(setup, None), model.question());
-    let (snapshot, entries) = reader.answer(model.question());
-    let _ = update(&mut model, Message::Happened(entries));
-    let _ = update(&mut model, Message::Measured(Arc::new(snapshot)));
+    let options = reader_options(setup, price.as_ref(), None);
+    let mut model = model(setup, (false, price), color, size);
+    let mut reader = Reader::new(options, model.question());
+    look(&mut model, &mut reader).await;
     let decided = tokio::time::timeout(FRAME_PATIENCE, survey(setup)).await;
     let decided = decided.unwrap_or_else(|_| Message::Undecided {
         what: format!("the zone was not read within {} s", FRAME_PATIENCE.as_secs()),
@@ -225,11 +238,27 @@ async fn frame(
     let _ = update(&mut model, decided);
     for key in args.keys.chars() {
         tui::press(&mut model, key.encode_utf8(&mut [0; 4]));
-        let (snapshot, _) = reader.answer(model.question());
-        let _ = update(&mut model, Message::Measured(Arc::new(snapshot)));
+        look(&mut model, &mut reader).await;
     }
     let drawn = tui::draw(&model);
     let text = if color == Some(false) { tui::text(&drawn) } else { tui::ansi(&drawn) };
     let rows: Vec<&str> = text.lines().collect();
     terminal.result(&text, &serde_json::json!({ "columns": size.0, "rows": size.1, "text": rows }))
+}
+
+/// One look at the store, and at what it answers later where it is elsewhere.
+async fn look(model: &mut Model, reader: &mut Reader) {
+    let answered = async {
+        loop {
+            let (snapshot, entries) = reader.answer(model.question());
+            let _ = update(model, Message::Happened(entries));
+            let _ = update(model, Message::Measured(Arc::new(snapshot)));
+            if !reader.is_waiting() {
+                return;
+            }
+            tokio::time::sleep(FRAME_LOOK).await;
+        }
+    };
+    // What came until then is drawn.
+    let _ = tokio::time::timeout(FRAME_PATIENCE, answered).await;
 }

@@ -1,6 +1,8 @@
 """The dashboard as people drive it: in tmux, on the running lab, keys sent and screens captured."""
 
+import datetime
 import os
+import pathlib
 import pty
 import re
 import select
@@ -166,6 +168,57 @@ def test_the_store_alone_without_colours_and_by_signal(world, terminal):
     os.kill(pid, 15)
     terminal.type("echo ended $?")
     terminal.shows("ended 0")
+
+
+def test_cloudwatch_is_shown_with_its_price_and_its_errors(lab, client, terminal, tmp_path):
+    cloudwatch = client("cloudwatch", region="eu-west-1")
+    minute = datetime.datetime.now(datetime.timezone.utc).replace(second=0, microsecond=0)
+    vantages = [one["id"] for one in lab.facts["vantages"]]
+    endpoints = [one["region"] for one in lab.facts["endpoints"]]
+    datums = [
+        {
+            "MetricName": "Response", "Unit": "Milliseconds",
+            "Timestamp": minute - datetime.timedelta(minutes=back),
+            "Values": [80.0 + back, 123.0, 150.0], "Counts": [1, 4, 1],
+            "Dimensions": [
+                {"Name": "connection", "Value": "cold"}, {"Name": "target", "Value": endpoint},
+                {"Name": "vantage", "Value": vantage},
+            ],
+        }
+        for back in (1, 2, 3) for vantage in vantages for endpoint in endpoints
+    ]
+    for at in range(0, len(datums), 1000):
+        cloudwatch.put_metric_data(Namespace="Shown", MetricData=datums[at:at + 1000])
+    config = tmp_path / "fleet.toml"
+    text = pathlib.Path(lab.facts["config"]).read_text()
+    # Windows and blocks of CloudWatch are whole minutes, as the defaults are.
+    text = re.sub(r"(?m)^(window|block|volatility_history) *=.*\n", "", text)
+    config.write_text(text + "\n[cloudwatch]\nnamespace = 'Shown'\nregion = 'eu-west-1'\n")
+
+    def call(address):
+        return (
+            f"cd {tmp_path}; AWS_ENDPOINT_URL_ROUTE_53={lab.facts['route53']}"
+            f" AWS_ENDPOINT_URL_CLOUDWATCH={address} {labs.program('advisor')}"
+            f" --config {config} --store cloudwatch:Shown tui"
+        )
+
+    terminal.type(call(lab.facts["cloudwatch"]))
+    shown = terminal.shows(r"123\.0")
+    assert re.search(r"CloudWatch every 5 min: at most \d+\.\d\d USD a month", shown), shown
+    terminal.keys("Enter")
+    cell = terminal.shows("History, cold")
+    assert "p99" in cell and "of 18 samples" in cell, cell
+    terminal.keys("6")
+    terminal.shows(r"CloudWatch namespace Shown in eu-west-1 was read, for 0\.\d+ USD")
+    terminal.keys("q")
+    # Nobody listens there: the screen stays, and says so.
+    terminal.type("clear; " + call("http://127.0.0.1:9"))
+    terminal.shows(r"! .*CloudWatch namespace Shown in eu-west-1")
+    terminal.keys("6")
+    terminal.shows(r"× .*CloudWatch namespace Shown in eu-west-1")
+    terminal.keys("q")
+    terminal.type("echo ended $?")
+    terminal.shows("ended 0", most=10)
 
 
 def test_one_frame_is_printed_as_text(world):

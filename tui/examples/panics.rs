@@ -31,9 +31,10 @@ fn main() -> io::Result<()> {
         endpoints: Vec::new(),
         store: "none".into(),
         measures: false,
+        price: None,
     };
     let reader = ReaderOptions {
-        store: "/nonexistent/nearside.sqlite".into(),
+        store: tui::Place::File("/nonexistent/nearside.sqlite".into()),
         clock: Arc::new(SystemClock),
         vantages: Vec::new(),
         targets: Vec::new(),

@@ -35,6 +35,20 @@ impl Span {
         Self { start_ms, attempts: small(attempts), failures: small(failures), points_us }
     }
 
+    /// A span of which only the median is known, and perhaps of how many samples.
+    pub(crate) fn of_median(start_ms: i64, samples: Option<u64>, us: u64) -> Self {
+        let q = Quantiles {
+            p10_us: us,
+            p25_us: us,
+            p50_us: us,
+            p75_us: us,
+            p90_us: us,
+            p95_us: us,
+            p99_us: us,
+        };
+        Self::new(start_ms, samples.unwrap_or(1).max(1), 0, Some(q))
+    }
+
     /// The median, in microseconds.
     #[must_use]
     pub fn p50_us(&self) -> u32 {

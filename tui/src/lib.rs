@@ -28,12 +28,14 @@ pub use frame::{ansi, draw, press, text};
 pub use inbox::{Closed, Inbox, Slot};
 pub use log::{Entry, Log};
 pub use message::{Effect, Message};
-pub use model::{Figure, Flow, Mode, Model, Sort, Subject, Undecided, View};
+pub use model::{Figure, Flow, Mode, Model, Price, Sort, Subject, Undecided, View};
 pub use palette::{Depth, Palette};
 pub use range::Range;
 pub use run::{Hands, run};
 pub use screen::{Session, show};
-pub use snapshot::{Cell, ConnectionDetail, Detail, PathDetail, Question, Snapshot, StoreState};
-pub use source::{Reader, ReaderOptions};
+pub use snapshot::{
+    Cell, ConnectionDetail, Detail, PathDetail, Question, Snapshot, Spread, StoreState,
+};
+pub use source::{Order, Part, Place, Reader, ReaderOptions, Remote, Supply, Trouble, Wanted};
 pub use update::update;
 pub use view::view;

@@ -153,7 +153,7 @@ pub struct Undecided {
 }
 
 /// What a dashboard is of.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Subject {
     /// The service's name.
     pub service: String,
@@ -163,6 +163,23 @@ pub struct Subject {
     pub store: String,
     /// Whether the agent runs in this process.
     pub measures: bool,
+    /// What reading costs, where the store is paid for by the question.
+    pub price: Option<Price>,
+}
+
+/// What it costs to look at a store that is paid for by the question.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Price {
+    /// How the store is called, in a word.
+    pub name: &'static str,
+    /// How often it is read.
+    pub every: Duration,
+    /// US dollars for one reading.
+    pub reading_usd: f64,
+    /// US dollars for a month of readings, the advisor's own among them.
+    pub month_usd: f64,
+    /// Whether the price behind both is confirmed.
+    pub is_verified: bool,
 }
 
 /// Everything the screen shows.
@@ -221,7 +238,7 @@ pub struct Model {
 }
 
 /// From so many rows the matrix shows the chosen cell below it.
-pub(crate) const PANEL_FROM_ROWS: u16 = 36;
+const PANEL_FROM_ROWS: u16 = 36;
 
 impl Model {
     /// A dashboard before anything was read.
@@ -259,10 +276,16 @@ impl Model {
     /// What the reader should answer now.
     #[must_use]
     pub fn question(&self) -> Question {
-        let wanted =
-            self.view == View::Cell || self.view == View::Matrix && self.size.1 >= PANEL_FROM_ROWS;
+        let wanted = self.view == View::Cell || self.view == View::Matrix && self.has_panel();
         let cell = self.vantage.clone().zip(self.target.clone());
-        Question { range: self.range, cell: cell.filter(|_| wanted) }
+        let connection = self.subject.price.as_ref().map(|_| self.connection);
+        Question { range: self.range, connection, cell: cell.filter(|_| wanted) }
+    }
+
+    /// Whether the matrix shows the chosen cell below it: where there is room, and where moving the
+    /// cursor costs no money.
+    pub(crate) fn has_panel(&self) -> bool {
+        self.size.1 >= PANEL_FROM_ROWS && self.subject.price.is_none()
     }
 
     /// The figures of one cell over the chosen connection.

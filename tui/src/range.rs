@@ -9,7 +9,7 @@ const DAY_MS: i64 = 24 * HOUR_MS;
 pub(crate) const SPANS_MAX: i64 = 600;
 
 /// How far back the screen looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Range {
     /// 15 minutes, by windows.
     Minutes15,

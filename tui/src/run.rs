@@ -89,6 +89,7 @@ mod tests {
             endpoints: Vec::new(),
             store: "nearside.sqlite".into(),
             measures: false,
+            price: None,
         };
         let mut model = Model::new(subject, Palette::new(Depth::None), (1, 1), 0);
         let mut terminal = Terminal::new(TestBackend::new(80, 24)).unwrap();

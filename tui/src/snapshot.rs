@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use probe::histogram::Histogram;
 use probe::sample::{Connection, Phase};
+use probe::store::Quantiles;
 
 use crate::figures::{Figures, Span};
 use crate::range::Range;
@@ -13,6 +14,8 @@ use crate::range::Range;
 pub struct Question {
     /// How far back.
     pub range: Range,
+    /// Over which connection, where the store is paid for by the question; otherwise over all.
+    pub connection: Option<Connection>,
     /// The vantage and target whose histograms are wanted.
     pub cell: Option<(String, String)>,
 }
@@ -87,7 +90,27 @@ impl Snapshot {
     }
 }
 
-/// One connection of one cell, from its histograms.
+/// How the responses of one connection are spread.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Spread {
+    /// All of them, in buckets.
+    Histogram(Histogram),
+    /// What their spans keep, merged, where no histograms are kept.
+    Quantiles(Option<Quantiles>),
+}
+
+impl Spread {
+    /// The response at a quantile: of a histogram any, otherwise those that are kept.
+    #[must_use]
+    pub fn quantile_us(&self, quantile: f64) -> Option<u64> {
+        match self {
+            Self::Histogram(histogram) => histogram.quantile_us(quantile),
+            Self::Quantiles(quantiles) => quantiles.as_ref()?.get(quantile),
+        }
+    }
+}
+
+/// One connection of one cell, in full.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ConnectionDetail {
     /// Which.
@@ -101,7 +124,7 @@ pub struct ConnectionDetail {
     /// Failures by outcome kind.
     pub by_kind: BTreeMap<&'static str, u64>,
     /// The response, merged.
-    pub response: Histogram,
+    pub response: Spread,
     /// The median of each phase that there was, in the order of time.
     pub phases_us: [Option<u64>; 5],
     /// The median of the prober's own time.
@@ -120,7 +143,7 @@ impl ConnectionDetail {
             missed: 0,
             late: 0,
             by_kind: BTreeMap::new(),
-            response: Histogram::new(),
+            response: Spread::Histogram(Histogram::new()),
             phases_us: [None; Phase::ALL.len()],
             local_us: None,
             history: Vec::new(),
@@ -149,7 +172,7 @@ pub struct PathDetail {
     pub p50_us: Option<u64>,
 }
 
-/// One cell, from its histograms.
+/// One cell in full.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Detail {
     /// The vantage's id.

@@ -88,7 +88,7 @@ fn the_reader_is_asked_for_what_is_shown() {
     let mut model = model();
     let asked = |range, cell: Option<(&str, &str)>| {
         let cell = cell.map(|(v, t)| (v.to_owned(), t.to_owned()));
-        vec![Effect::Ask(Question { range, cell })]
+        vec![Effect::Ask(Question { range, connection: None, cell })]
     };
     assert_eq!(plain(&mut model, KeyCode::Char('t')), asked(Range::Hour, None));
     let moved = plain(&mut model, KeyCode::Char('j'));

@@ -37,7 +37,7 @@ fn window(vantage: &str, target: &str, start_ms: i64, values_us: &[u64]) -> Wind
 
 fn options(folder: &Path, clock: &Arc<ManualClock>) -> ReaderOptions {
     ReaderOptions {
-        store: folder.join("nearside.sqlite"),
+        store: tui::Place::File(folder.join("nearside.sqlite")),
         clock: Arc::clone(clock) as Arc<dyn Clock>,
         vantages: vec!["home".into()],
         targets: vec!["api".into()],
@@ -54,7 +54,7 @@ fn store(folder: &Path) -> Store {
 }
 
 fn plain() -> Question {
-    Question { range: Range::Minutes15, cell: None }
+    Question { range: Range::Minutes15, connection: None, cell: None }
 }
 
 fn p50_us(snapshot: &Snapshot, vantage: &str, target: &str) -> Option<u64> {
@@ -80,7 +80,7 @@ fn it_shows_what_the_store_holds_and_what_comes_after() {
     store.write(&[window("home", "api", NOW_MS - MINUTE_MS, &[400, 400])]).unwrap();
     let (grown, _) = reader.answer(plain());
     assert_eq!(grown.cell("home", "api").unwrap()[0].attempts, 5, "the window grew");
-    let (longer, _) = reader.answer(Question { range: Range::Hour, cell: None });
+    let (longer, _) = reader.answer(Question { range: Range::Hour, connection: None, cell: None });
     assert_eq!(longer.cell("home", "api").unwrap()[0].attempts, 6);
 }
 
@@ -95,7 +95,8 @@ fn a_cell_is_read_in_full() {
     store(folder.path()).write(&[failing]).unwrap();
     let cell = Some(("home".to_owned(), "api".to_owned()));
     let mut reader = Reader::new(options(folder.path(), &clock), plain());
-    let (seen, entries) = reader.answer(Question { range: Range::Minutes15, cell });
+    let (seen, entries) =
+        reader.answer(Question { range: Range::Minutes15, connection: None, cell });
     let detail = seen.detail.unwrap();
     let one = &detail.connections[0];
     assert_eq!((one.attempts, one.failures(), one.response.quantile_us(0.5)), (3, 1, Some(300)));
@@ -204,7 +205,7 @@ fn the_open_window_of_an_agent_is_shown_until_the_store_has_it() {
     let questions = Arc::new(tui::Slot::default());
     let inbox = Arc::new(tui::Inbox::default());
     let cell = Some(("home".to_owned(), "api".to_owned()));
-    let reader = Reader::new(options, Question { range: Range::Minutes15, cell });
+    let reader = Reader::new(options, Question { range: Range::Minutes15, connection: None, cell });
     let reading = {
         let (questions, inbox) = (Arc::clone(&questions), Arc::clone(&inbox));
         std::thread::spawn(move || reader.run(&questions, &inbox))
@@ -219,6 +220,7 @@ fn the_open_window_of_an_agent_is_shown_until_the_store_has_it() {
             endpoints: vec![("api".into(), "eu-west-1".into())],
             store: "nearside.sqlite".into(),
             measures: true,
+            price: None,
         },
         tui::Palette::new(tui::Depth::None),
         (80, 24),

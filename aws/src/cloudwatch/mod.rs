@@ -1,4 +1,5 @@
-//! CloudWatch as the fleet's store: a courier for the probe's spool, and a source of matrices.
+//! CloudWatch as the fleet's store: a courier for the probe's spool, and a source of matrices and of
+//! what screens show.
 //!
 //! Its address and who asks come from the AWS environment; its Region is the user's choice.
 
@@ -6,6 +7,7 @@ mod courier;
 mod error;
 mod query;
 mod source;
+mod spans;
 
 use std::time::Duration;
 
@@ -18,6 +20,7 @@ use crate::session::{Access, session};
 
 pub use courier::CloudWatchCourier;
 pub use source::{CloudWatchSource, GridError};
+pub use spans::{CellSpans, SeriesSpans};
 
 /// How often a call may be made, and how long one attempt may take.
 #[derive(Debug, Clone, Copy)]

@@ -33,6 +33,7 @@ const BURST: f64 = 10.0;
 const CALLS_PER_S: f64 = 10.0;
 /// The period of round trips: a day.
 const DAY_S: i32 = 86_400;
+const HOUR_MS: i64 = 3_600_000;
 
 /// A token bucket for calls.
 pub(super) struct Pace {
@@ -63,16 +64,18 @@ impl Pace {
 
 /// One series of the matrix.
 #[derive(Debug, Clone)]
-struct Cell {
-    vantage: String,
-    endpoint: String,
-    connection: Connection,
+pub(super) struct Cell {
+    pub(super) vantage: String,
+    pub(super) endpoint: String,
+    pub(super) connection: Connection,
     /// Samples that are due in a block.
     due: f64,
 }
 
 /// What was asked, as the key of its answer.
 type Asked = (u64, i64, i64);
+/// Round trips by vantage and endpoint, in ms.
+type RoundTrips = BTreeMap<(String, String), f64>;
 
 /// The metrics of one namespace and Region.
 pub struct CloudWatchSource {
@@ -81,11 +84,13 @@ pub struct CloudWatchSource {
     client: OnceCell<Client>,
     place: String,
     namespace: String,
-    cells: Vec<Cell>,
+    pub(super) cells: Vec<Cell>,
     period_s: i32,
     windows: u32,
     pace: Pace,
     cache: Mutex<BTreeMap<Asked, Vec<CellBlock>>>,
+    /// The newest round trips, with the hour up to which they were asked.
+    round_trips: Mutex<Option<(i64, RoundTrips)>>,
 }
 
 impl std::fmt::Debug for CloudWatchSource {
@@ -129,10 +134,11 @@ impl CloudWatchSource {
             windows: u32::try_from(block_ms / window_ms.max(1)).unwrap_or(u32::MAX),
             pace: Pace::new(clock),
             cache: Mutex::default(),
+            round_trips: Mutex::default(),
         })
     }
 
-    async fn ask(
+    pub(super) async fn ask(
         &self,
         questions: &[Question],
         range_s: (i64, i64),
@@ -147,7 +153,7 @@ impl CloudWatchSource {
         })
     }
 
-    fn question(&self, cell: &Cell, metric: &str, statistic: &str) -> Question {
+    pub(super) fn question(&self, cell: &Cell, metric: &str, statistic: &str) -> Question {
         Question {
             metric: metric.to_owned(),
             dimensions: dimensions(&cell.vantage, &cell.endpoint, cell.connection.as_str(), ""),
@@ -184,7 +190,7 @@ impl CloudWatchSource {
     clippy::cast_sign_loss,
     reason = "counts of samples, far below 2^52"
 )]
-fn whole(count: f64) -> u64 {
+pub(super) fn whole(count: f64) -> u64 {
     count.round().max(0.0) as u64
 }
 
@@ -255,12 +261,14 @@ impl MatrixSource for CloudWatchSource {
         Ok(blocks)
     }
 
-    /// The medians of the newest UTC day that has any, where connects are published.
-    async fn round_trips(
-        &self,
-        since_ms: i64,
-        until_ms: i64,
-    ) -> Result<BTreeMap<(String, String), f64>, SourceError> {
+    /// The medians of the newest UTC day that has any, where connects are published. They are asked
+    /// for once an hour: a day's median moves slowly, and each question is paid for.
+    async fn round_trips(&self, since_ms: i64, until_ms: i64) -> Result<RoundTrips, SourceError> {
+        let hour = until_ms.div_euclid(HOUR_MS);
+        let known = self.round_trips.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((_, known)) = known.filter(|(asked, _)| *asked == hour) {
+            return Ok(known);
+        }
         let cold: Vec<&Cell> =
             self.cells.iter().filter(|cell| cell.connection == Connection::Cold).collect();
         let connect = phase_metric(Phase::Connect);
@@ -273,6 +281,9 @@ impl MatrixSource for CloudWatchSource {
             let (_, ms) = points.last()?;
             Some(((cell.vantage.clone(), cell.endpoint.clone()), *ms))
         };
-        Ok(cold.iter().zip(&answers).filter_map(newest).collect())
+        let found: RoundTrips = cold.iter().zip(&answers).filter_map(newest).collect();
+        *self.round_trips.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some((hour, found.clone()));
+        Ok(found)
     }
 }

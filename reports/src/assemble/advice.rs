@@ -1,14 +1,19 @@
 //! Routing, regret and advice, as the advisor found them.
 
+use std::collections::BTreeSet;
+
 use advisor::advice::{Considered, LabelAdvice, Verdict};
 use advisor::evidence::Comparison;
 use advisor::regret::{RegretRow, regret};
 use advisor::settings;
 use advisor::statistics::holm_rejects;
+use probe::config::Population;
 use probe::place;
 
-use super::{Material, round_ms};
-use crate::document::{AdviceFacts, PlaceFacts, RegretFacts, RoutedFacts, RoutingFacts};
+use super::{Material, round_ms, round_share};
+use crate::document::{
+    AdviceFacts, PlaceFacts, ProvenFacts, RegretFacts, RoutedFacts, RoutingFacts,
+};
 
 /// Where Route 53 sends whom.
 pub(super) fn routing(material: &Material<'_>) -> RoutingFacts {
@@ -20,8 +25,10 @@ pub(super) fn routing(material: &Material<'_>) -> RoutingFacts {
     let mut facts = RoutingFacts {
         preferred: "unknown".to_owned(),
         cause: None,
-        weights: "equal weights over vantages".to_owned(),
+        weights: material.traffic.source.clone(),
         traffic_moved: None,
+        traffic_unknown: round_share(material.traffic.rest_of_vantages()),
+        proven: Vec::new(),
         vantages: Vec::new(),
         endpoints: endpoints.collect(),
     };
@@ -33,7 +40,6 @@ pub(super) fn routing(material: &Material<'_>) -> RoutingFacts {
         }
     };
     decided.preferred.clone_into(&mut facts.preferred);
-    facts.weights.clone_from(&decided.effect.weights);
     facts.traffic_moved = Some(decided.effect.traffic_moved);
     let lines = regret_lines(material);
     let routing = decided.routing;
@@ -44,11 +50,37 @@ pub(super) fn routing(material: &Material<'_>) -> RoutingFacts {
             vantage: vantage.clone(),
             label: label.to_string(),
             endpoint: endpoint.clone(),
+            share: round_share(material.traffic.of_vantage(vantage)),
             proven_gain_ms: gains.filter_map(|line| line.gain_ms).max_by(f64::total_cmp),
             place: place_of(vantage),
         });
     }
+    facts.proven = proven(material, &facts.vantages);
     facts
+}
+
+/// What is proven to be gained elsewhere, over the traffic of each population: its vantages weigh as
+/// the advisor weighs them, and those without a proven gain count as gaining nothing.
+fn proven(material: &Material<'_>, routed: &[RoutedFacts]) -> Vec<ProvenFacts> {
+    let populations = material.vantages();
+    let of = |line: &&RoutedFacts| populations.get(line.vantage.as_str()).copied();
+    let there: BTreeSet<Population> = routed.iter().filter_map(|line| of(&line)).collect();
+    let line = |population: Population| {
+        let own: Vec<&RoutedFacts> =
+            routed.iter().filter(|line| of(line) == Some(population)).collect();
+        let ids: Vec<&str> = own.iter().map(|line| line.vantage.as_str()).collect();
+        let weights = material.weights(&ids);
+        let gain = |line: &&RoutedFacts| {
+            weights.get(line.vantage.as_str()).copied().unwrap_or(0.0)
+                * line.proven_gain_ms.unwrap_or(0.0)
+        };
+        ProvenFacts {
+            population: population.as_str(),
+            traffic: round_share(own.iter().map(|line| line.share).sum()),
+            mean_gain_ms: round_ms(own.iter().map(gain).sum()),
+        }
+    };
+    there.into_iter().map(line).collect()
 }
 
 fn place_of(region: &str) -> Option<(f64, f64)> {

@@ -34,7 +34,7 @@ pub(super) fn latency(material: &Material<'_>) -> Vec<LatencyFacts> {
     lines
 }
 
-/// The means over vantages of all blocks in which every routed vantage has a cost. Populations are
+/// The means over the traffic of all blocks in which every routed vantage has a cost. Populations are
 /// never merged: cloud vantages, or those of users' networks where no cloud vantage is routed.
 pub(super) fn routed_means(material: &Material<'_>, period: &Period) -> Vec<f64> {
     let history = RoutingHistory::new(material);
@@ -42,12 +42,15 @@ pub(super) fn routed_means(material: &Material<'_>, period: &Period) -> Vec<f64>
     let known = history.preferred.keys().filter_map(|id| configured.get(id));
     let Some(population) = known.min() else { return Vec::new() };
     let vantages = history.preferred.keys().filter(|id| configured.get(*id) == Some(population));
-    let costs: Vec<BTreeMap<i64, f64>> =
-        vantages.map(|id| history.costs(material, id, period).into_iter().collect()).collect();
-    let Some(first) = costs.first() else { return Vec::new() };
-    let mean = |start_ms: &i64| {
-        let all: Option<Vec<f64>> = costs.iter().map(|cell| cell.get(start_ms).copied()).collect();
-        all.map(|all| all.iter().sum::<f64>() / all.len() as f64)
+    let ids: Vec<&str> = vantages.copied().collect();
+    let weights = material.weights(&ids);
+    let costs: Vec<(f64, BTreeMap<i64, f64>)> = weights
+        .iter()
+        .map(|(id, weight)| (*weight, history.costs(material, id, period).into_iter().collect()))
+        .collect();
+    let Some((_, first)) = costs.first() else { return Vec::new() };
+    let mean = |start_ms: &i64| -> Option<f64> {
+        costs.iter().map(|(weight, cell)| Some(weight * cell.get(start_ms)?)).sum()
     };
     first.keys().filter_map(mean).collect()
 }

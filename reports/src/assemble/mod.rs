@@ -18,6 +18,7 @@ use advisor::advice::{Advice, Routing};
 use advisor::journal::Operation;
 use advisor::matrix::Matrix;
 use advisor::plan::Effect;
+use advisor::shares::Shares;
 use probe::config::{Config, Population};
 
 use crate::document::{Document, FORMAT, PeriodFacts, TruthFacts};
@@ -25,6 +26,7 @@ use crate::period::Period;
 use crate::totals::Totals;
 
 pub(crate) use answer::counted;
+pub use deployment::{SeriesMedians, series_medians};
 pub use objectives::{BREACHED, MET};
 pub use targets::SHARES;
 
@@ -58,10 +60,14 @@ pub struct Material<'a> {
     pub compared: Option<&'a Period>,
     /// The blocks of both.
     pub matrix: &'a Matrix,
+    /// The median of each series over the blocks of the period.
+    pub series: &'a SeriesMedians,
     /// The merged histograms of the period.
     pub totals: &'a Totals,
     /// The zone and the advice, or why there is none.
     pub decided: Result<Decided<'a>, &'a str>,
+    /// Who the users are.
+    pub traffic: &'a Shares,
     /// The journal.
     pub operations: &'a [Operation],
     /// What a lab knows.
@@ -73,6 +79,16 @@ impl Material<'_> {
     fn vantages(&self) -> BTreeMap<&str, Population> {
         let all = self.config.vantages.iter();
         all.map(|vantage| (vantage.id.as_str(), vantage.population)).collect()
+    }
+
+    /// What each of these vantages weighs: its share of the traffic, or all the same where none of
+    /// them has any. It sums to 1.
+    fn weights<'b>(&self, ids: &[&'b str]) -> BTreeMap<&'b str, f64> {
+        let total: f64 = ids.iter().map(|id| self.traffic.of_vantage(id)).sum();
+        let equal = 1.0 / ids.len().max(1) as f64;
+        let weight =
+            |id: &str| if total > 0.0 { self.traffic.of_vantage(id) / total } else { equal };
+        ids.iter().map(|id| (*id, weight(id))).collect()
     }
 
     /// Where Route 53 sends each vantage now.
@@ -118,7 +134,7 @@ pub fn assemble(material: &Material<'_>) -> Document {
         answer: Vec::new(),
         notices: Vec::new(),
         routing: advice::routing(material),
-        deployment: deployment::deployment(&cells),
+        deployment: deployment::deployment(material, &cells),
         cells,
         changes: changes::changes(material),
         objectives: objectives::objectives(material),
@@ -154,6 +170,11 @@ fn period_facts(period: &Period) -> PeriodFacts {
 fn round_ms(ms: f64) -> f64 {
     // Adding zero makes the negative zero a positive one.
     (ms * 1_000.0).round() / 1_000.0 + 0.0
+}
+
+/// A share to a millionth, for the same reason.
+fn round_share(share: f64) -> f64 {
+    (share * 1_000_000.0).round() / 1_000_000.0 + 0.0
 }
 
 fn us_to_ms(us: u64) -> f64 {

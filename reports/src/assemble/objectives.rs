@@ -6,7 +6,7 @@ use probe::config::{Population, Slo};
 use probe::histogram::Tally;
 use probe::sample::Connection;
 
-use super::{Material, us_to_ms};
+use super::{Material, round_share, us_to_ms};
 use crate::document::{ObjectiveFacts, ObjectiveVantage};
 use crate::totals::weighted_quantile_us;
 
@@ -29,8 +29,9 @@ pub(super) fn objectives(material: &Material<'_>) -> Vec<ObjectiveFacts> {
     lines
 }
 
-/// One line a population: the two are never merged. Vantages weigh the same. Cold and warm are mixed by the configured share of cold connections;
-/// where only one of them was measured, it speaks for both.
+/// One line a population: the two are never merged. Vantages weigh as their shares of the traffic.
+/// Cold and warm are mixed by the configured share of cold connections; where only one of them was
+/// measured, it speaks for both.
 fn objective(
     material: &Material<'_>,
     slo: &Slo,
@@ -49,14 +50,20 @@ fn objective(
         let parts: Vec<_> = parts.iter().map(|(response, weight)| (response, *weight)).collect();
         weighted_quantile_us(&parts, slo.quantile).map(us_to_ms)
     };
-    let line = |vantage: &str| {
-        let value_ms = value(vantage)?;
-        let within = value_ms <= slo.limit_ms;
-        Some(ObjectiveVantage { vantage: vantage.to_owned(), value_ms, within })
+    let values: Vec<(&str, f64)> =
+        vantages.into_iter().filter_map(|vantage| Some((vantage, value(vantage)?))).collect();
+    let ids: Vec<&str> = values.iter().map(|(vantage, _)| *vantage).collect();
+    let weights = material.weights(&ids);
+    let line = |(vantage, value_ms): &(&str, f64)| ObjectiveVantage {
+        vantage: (*vantage).to_owned(),
+        weight: round_share(weights.get(vantage).copied().unwrap_or(0.0)),
+        value_ms: *value_ms,
+        within: *value_ms <= slo.limit_ms,
     };
-    let vantages: Vec<_> = vantages.into_iter().filter_map(line).collect();
-    let within = vantages.iter().filter(|line| line.within).count();
-    let share_within = (!vantages.is_empty()).then(|| within as f64 / vantages.len() as f64);
+    let within = values.iter().filter(|(_, value_ms)| *value_ms <= slo.limit_ms);
+    let within: f64 = within.filter_map(|(vantage, _)| weights.get(vantage)).sum();
+    let share_within = (!values.is_empty()).then(|| round_share(within));
+    let vantages = values.iter().map(line).collect();
     ObjectiveFacts {
         target: slo.target.clone(),
         population: population.as_str(),
@@ -67,7 +74,7 @@ fn objective(
         status: match share_within {
             None => "unknown",
             // 0.95 of 20 must be 19, whatever floating point says of it.
-            Some(share) if share + 1e-9 >= slo.share => MET,
+            Some(share) if share + 1e-6 >= slo.share => MET,
             Some(_) => BREACHED,
         },
         vantages,

@@ -7,16 +7,23 @@ use super::{Figure, Width};
 use crate::document::{ChoiceFacts, DeploymentFacts, Document};
 
 pub(super) fn figures(document: &Document) -> Vec<Figure> {
-    document.deployment.iter().map(figure).collect()
+    document.deployment.iter().map(|line| figure(line, &document.routing.weights)).collect()
 }
 
-fn figure(line: &DeploymentFacts) -> Figure {
+fn figure(line: &DeploymentFacts, weights: &str) -> Figure {
+    let (of, mark) = if line.estimated.is_empty() {
+        ("the endpoints there are", "")
+    } else {
+        (
+            "the endpoints there are and the candidate Regions, whose costs are estimates",
+            "-candidates",
+        )
+    };
     let caption = format!(
-        "Mean cost of the best k of the endpoints there are, over {} vantages that weigh the same, each \
-         at its best one of the k.",
+        "Mean cost of the best k of {of}, over {} vantages, each at its best one of the k; {weights}.",
         line.population
     );
-    let name = format!("frontier-{}", line.population);
+    let name = format!("frontier-{}{mark}", line.population);
     Figure::new(name, caption, |width| draw(&line.choices, width))
 }
 

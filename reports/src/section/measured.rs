@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Cell, Section, Table, Tile, Tone, ms, percent, whole};
 use crate::assemble::{BREACHED, MET, counted};
-use crate::document::{CellFacts, Document, ObjectiveFacts};
+use crate::document::{CellFacts, DeploymentFacts, Document, ObjectiveFacts};
 
 /// Endpoints that a table has columns for; JSON has all.
 const COLUMNS_MAX: usize = 12;
@@ -42,29 +42,63 @@ pub(super) fn deployment(document: &Document) -> Section<'_> {
     if document.deployment.is_empty() {
         return section.say("With costs at fewer than two endpoints there is nothing to choose.");
     }
-    let mut table = Table::new(
-        "The best k endpoints",
-        &["population", "endpoints", "proven"],
-        &["k", "mean cost, ms"],
-    );
-    for line in &document.deployment {
+    let mut section = section.say(format!(
+        "Of the endpoints there are, those that would serve the measured vantages best if there were only \
+         so many; {}.",
+        document.routing.weights
+    ));
+    let (with, without): (Vec<&DeploymentFacts>, Vec<&DeploymentFacts>) =
+        document.deployment.iter().partition(|line| !line.estimated.is_empty());
+    for line in &with {
+        section = section.say(estimates(line));
+    }
+    section
+        .tabulate(choices("The best k endpoints", &without))
+        .tabulate(choices("The best k with candidate Regions, whose costs are estimates", &with))
+}
+
+fn choices(caption: &str, lines: &[&DeploymentFacts]) -> Table {
+    let texts = ["population", "endpoints", "proven"];
+    let mut table = Table::new(caption, &texts, &["k", "mean cost, ms"]);
+    for line in lines {
         for choice in &line.choices {
+            let named = choice.chosen.iter().map(|name| {
+                let mark = if line.estimated.contains(name) { " (estimate)" } else { "" };
+                format!("{name}{mark}")
+            });
             let gap = format!("within {}", percent(choice.gap, 2));
             table.row([
                 Cell::new(line.population),
-                Cell::new(choice.chosen.join(", ")),
+                Cell::new(named.collect::<Vec<_>>().join(", ")),
                 Cell::new(if choice.optimal { "yes".to_owned() } else { gap }),
                 Cell::new(choice.k.to_string()),
                 ms(choice.cost_ms),
             ]);
         }
     }
-    section
-        .say(
-            "Of the endpoints there are, those that would serve the measured vantages best if there were \
-             only so many. Regions without an endpoint are not in it; advisor recommend estimates them.",
+    table
+}
+
+/// Where nothing is deployed, and how far off such estimates are.
+fn estimates(line: &DeploymentFacts) -> String {
+    let error = |share: Option<f64>| share.map_or("unknown".to_owned(), |e| percent(e, 1));
+    let models = line.models.iter().map(|model| {
+        format!(
+            "{} takes {:.2} round trips and {:.1} ms, and endpoints left out in turn are missed by {} \
+             (median) and {} (p90)",
+            model.connection,
+            model.multiplier,
+            model.service_ms,
+            error(model.error_p50),
+            error(model.error_p90)
         )
-        .tabulate(table)
+    });
+    format!(
+        "Nothing is deployed in {} ({} vantages): what it would cost is estimated from round trips. {}.",
+        line.estimated.join(", "),
+        line.population,
+        models.collect::<Vec<_>>().join("; ")
+    )
 }
 
 pub(super) fn cells(document: &Document) -> Section<'_> {

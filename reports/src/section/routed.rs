@@ -1,6 +1,6 @@
 //! Sections about routing: what changed, regret, advice, and what was applied.
 
-use super::{Cell, Section, Table, Tone, interval, ms};
+use super::{Cell, Section, Table, Tone, interval, ms, percent};
 use crate::assemble::counted;
 use crate::document::{Document, MoveFacts, RegretFacts};
 use crate::period::Period;
@@ -74,7 +74,7 @@ pub(super) fn regret(document: &Document) -> Section<'_> {
     let mut table = Table::new(
         "Where each vantage is sent",
         &["vantage", "label", "endpoint"],
-        &["cost, ms", "largest proven gain, ms"],
+        &["share of traffic", "cost, ms", "largest proven gain, ms"],
     );
     for line in &document.routing.vantages {
         let cost = document
@@ -86,19 +86,31 @@ pub(super) fn regret(document: &Document) -> Section<'_> {
             Cell::new(&line.vantage),
             Cell::new(&line.label),
             Cell::new(&line.endpoint),
+            Cell::new(percent(line.share, 1)),
             ms(cost.and_then(|cell| cell.cost_ms)),
             Cell::toned(ms(line.proven_gain_ms).text, tone),
         ]);
     }
     table.folded = table.rows.len() > 12;
-    section
-        .say(format!(
-            "Regret is the cost where Route 53 sends a vantage less that of one named other endpoint, over \
-             the newest blocks. Preferred labels are {}; {}.",
-            document.routing.preferred, document.routing.weights
-        ))
-        .tabulate(proven(document))
-        .tabulate(table)
+    let mut section = section.say(format!(
+        "Regret is the cost where Route 53 sends a vantage less that of one named other endpoint, over \
+         the newest blocks. Preferred labels are {}; {}.",
+        document.routing.preferred, document.routing.weights
+    ));
+    for line in &document.routing.proven {
+        section = section.say(format!(
+            "Weighed so, the proven gains come to {:.1} ms a request over the {} vantages, which stand for {} \
+             of the traffic.",
+            line.mean_gain_ms,
+            line.population,
+            percent(line.traffic, 1)
+        ));
+    }
+    if document.routing.traffic_unknown > 0.0 {
+        let unknown = percent(document.routing.traffic_unknown, 1);
+        section = section.say(format!("No vantage stands for {unknown} of the traffic."));
+    }
+    section.tabulate(proven(document)).tabulate(table)
 }
 
 fn proven(document: &Document) -> Table {

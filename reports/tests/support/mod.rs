@@ -16,6 +16,7 @@ use advisor::matrix::Matrix;
 use advisor::name::Label;
 use advisor::plan::Effect;
 use advisor::settings;
+use advisor::shares::Shares;
 use advisor::source::StoreSource;
 use advisor::survey::read_matrix;
 use probe::config::{Config, DEFAULTS, Flags, build};
@@ -41,9 +42,15 @@ const ENDPOINTS: [&str; 3] = ["ap-southeast-1", "eu-west-1", "us-east-1"];
 
 /// The configuration; a vantage of a user's network among the others.
 pub(crate) fn config(slos: &str) -> Config {
-    let mut text = "name = \"api.myapp.com\"\nzone = \"myapp.com\"\n[evidence]\nwindow = \"1h\"\n\
-                    block = \"4h\"\n"
-        .to_owned();
+    config_with("", slos)
+}
+
+/// The same with more at the top.
+pub(crate) fn config_with(top: &str, slos: &str) -> Config {
+    let mut text = format!(
+        "name = \"api.myapp.com\"\nzone = \"myapp.com\"\n{top}[evidence]\nwindow = \"1h\"\n\
+         block = \"4h\"\n"
+    );
     text.push_str(slos);
     for id in PLACES {
         writeln!(text, "[[vantage]]\nid = \"{id}\"").unwrap();
@@ -66,19 +73,28 @@ pub(crate) const SLOS: &str = "[[slo]]\ntarget = \"eu-west-1\"\nquantile = 0.95\
 pub(crate) struct Service {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) config: Config,
+    pub(crate) traffic: Shares,
 }
 
 impl Service {
     /// Two weeks of hourly windows, and an apply in the second one.
     pub(crate) fn new(slos: &str) -> Self {
-        let service = Self { folder: tempfile::tempdir().unwrap(), config: config(slos) };
+        Self::of(config(slos))
+    }
+
+    /// The same with a configuration of its own.
+    pub(crate) fn of(config: Config) -> Self {
+        let (folder, traffic) = (tempfile::tempdir().unwrap(), Shares::equal(&config));
+        let service = Self { folder, config, traffic };
         service.fill();
         service
     }
 
     /// One that nothing was measured of.
     pub(crate) fn empty() -> Self {
-        let service = Self { folder: tempfile::tempdir().unwrap(), config: config("") };
+        let config = config("");
+        let (folder, traffic) = (tempfile::tempdir().unwrap(), Shares::equal(&config));
+        let service = Self { folder, config, traffic };
         Store::open(service.store_path()).unwrap();
         service
     }
@@ -100,6 +116,9 @@ impl Service {
                 for endpoint in ENDPOINTS {
                     windows.push(window(&vantage.id, endpoint, Connection::Cold, start_ms));
                     windows.push(window(&vantage.id, endpoint, Connection::Warm, start_ms));
+                }
+                for target in &self.config.targets {
+                    windows.push(window(&vantage.id, &target.id, Connection::Cold, start_ms));
                 }
             }
             store.write(&windows).unwrap();
@@ -191,6 +210,7 @@ impl Service {
             period: &period,
             compared: Some(&before),
             decided,
+            traffic: &self.traffic,
             operations,
             truth,
         };
@@ -272,7 +292,7 @@ const MS: [[u64; 5]; 5] = [
 ];
 
 fn round_trip_us(vantage: &str, endpoint: &str) -> u64 {
-    let place = |id: &str| match id {
+    let place = |id: &str| match id.trim_start_matches("candidate-") {
         "ap-south-1" => 0,
         "ap-southeast-1" => 1,
         "eu-west-1" => 2,

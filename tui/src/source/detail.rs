@@ -1,12 +1,13 @@
 //! One cell in full, from the histograms of its series. No IO.
 
+use probe::histogram::Histogram;
 use probe::sample::{Connection, Phase};
 use probe::store::{MergedRow, Quantiles};
 use probe::window::Window;
 
 use super::live::span_of;
 use crate::figures::Span;
-use crate::snapshot::{ConnectionDetail, Detail, PathDetail};
+use crate::snapshot::{ConnectionDetail, Detail, PathDetail, Spread};
 
 /// An open window in the shape of a row of the store.
 pub(super) fn row_of(window: &Window) -> MergedRow {
@@ -59,6 +60,7 @@ pub(super) fn detail_of(
 fn merge(connection: Connection, rows: &[&&MergedRow], history: Vec<Span>) -> ConnectionDetail {
     let mut detail = ConnectionDetail { history, ..ConnectionDetail::new(connection) };
     let mut phases = probe::window::PhaseHistograms::default();
+    let mut response = Histogram::new();
     for row in rows {
         detail.attempts += row.attempts;
         detail.missed += row.missed;
@@ -66,9 +68,10 @@ fn merge(connection: Connection, rows: &[&&MergedRow], history: Vec<Span>) -> Co
         for (kind, count) in &row.by_kind {
             *detail.by_kind.entry(kind).or_insert(0) += count;
         }
-        detail.response.merge(&row.response);
+        response.merge(&row.response);
         phases.merge(&row.phases);
     }
+    detail.response = Spread::Histogram(response);
     detail.phases_us = Phase::ALL.map(|phase| phases.get(phase).quantile_us(0.5));
     detail.local_us = phases.local.quantile_us(0.5);
     detail

@@ -2,9 +2,20 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use probe::store::SpanRow;
+use probe::sample::Series;
+use probe::store::{Grid, SpanRow};
 
 use crate::figures::Span;
+
+/// What was read of a store: its series, and their spans in one range.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    pub(super) grid: Grid,
+    pub(super) names: BTreeMap<i64, Series>,
+    pub(super) history: History,
+    /// The end of the newest window.
+    pub(super) newest_ms: Option<i64>,
+}
 
 /// Spans by the store's number of their series, oldest first.
 #[derive(Debug, Default)]

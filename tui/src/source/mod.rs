@@ -6,6 +6,8 @@ mod detail;
 mod history;
 mod live;
 mod reader;
+mod remote;
 mod store;
 
-pub use reader::{Reader, ReaderOptions};
+pub use reader::{Place, Reader, ReaderOptions};
+pub use remote::{Order, Part, Remote, Supply, Trouble, Wanted};

@@ -13,14 +13,16 @@ use probe::window::Window;
 use tokio::sync::mpsc;
 
 use super::detail::detail_of;
+use super::history::Kept;
 use super::live::{Live, span_of};
+use super::remote::{Remote, RemoteFollower};
 use super::store::Follower;
 use crate::figures::{Merger, Span};
 use crate::inbox::{Inbox, Slot};
 use crate::log::Entry;
 use crate::message::Message;
 use crate::range::Range;
-use crate::snapshot::{Cell, Question, Snapshot, StoreState};
+use crate::snapshot::{Cell, Detail, Question, Snapshot, StoreState};
 
 /// How often the store is asked whether anything is new; it answers from memory.
 const POLL: Duration = Duration::from_millis(200);
@@ -31,10 +33,19 @@ const EVENTS_MAX: usize = 10_000;
 /// Histograms are read again after so many times as long as reading them took.
 const DETAIL_REST: u32 = 20;
 
+/// Where the store is.
+#[derive(Debug)]
+pub enum Place {
+    /// In a file.
+    File(PathBuf),
+    /// Elsewhere.
+    Remote(Remote),
+}
+
 /// What a reader works with.
 pub struct ReaderOptions {
-    /// The store's file.
-    pub store: PathBuf,
+    /// The store.
+    pub store: Place,
     /// Where time comes from.
     pub clock: Arc<dyn Clock>,
     /// Ids of vantages, in the order of the configuration.
@@ -49,10 +60,38 @@ pub struct ReaderOptions {
     pub events: Option<mpsc::Receiver<Event>>,
 }
 
+/// What follows the store.
+#[derive(Debug)]
+enum Source {
+    File(Box<Follower>),
+    Remote(Box<RemoteFollower>),
+}
+
+impl Source {
+    /// What was read, if it ever was.
+    fn kept(&self) -> Option<&Kept> {
+        match self {
+            Self::File(follower) => follower.open().map(|open| &open.kept),
+            Self::Remote(follower) => follower.kept(),
+        }
+    }
+
+    fn grid(&self) -> Grid {
+        match self {
+            Self::File(_) => self.kept().map_or_else(Grid::default, |kept| kept.grid),
+            Self::Remote(follower) => follower.grid(),
+        }
+    }
+}
+
 /// Reads, until nobody asks any more.
 pub struct Reader {
-    options: ReaderOptions,
-    follower: Follower,
+    clock: Arc<dyn Clock>,
+    vantages: Vec<String>,
+    targets: Vec<String>,
+    journeys: BTreeSet<String>,
+    events: Option<mpsc::Receiver<Event>>,
+    source: Source,
     live: Live,
     question: Question,
     state: StoreState,
@@ -60,6 +99,8 @@ pub struct Reader {
     stored_detail: Option<StoredDetail>,
     retry_at: Option<Instant>,
     logged_ms: i64,
+    /// Whether the store was read and not yet searched for failures.
+    is_unlogged: bool,
 }
 
 /// Histograms of one cell as they were read.
@@ -74,17 +115,27 @@ impl Reader {
     #[must_use]
     pub fn new(options: ReaderOptions, question: Question) -> Self {
         let ms = |length: Duration| u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
-        let window_ms = i64::try_from(ms(options.window.0)).unwrap_or(i64::MAX);
+        let ReaderOptions { store, clock, vantages, targets, journeys, window, events } = options;
+        let window_ms = i64::try_from(ms(window.0)).unwrap_or(i64::MAX);
+        let source = match store {
+            Place::File(path) => Source::File(Box::new(Follower::new(path))),
+            Place::Remote(remote) => Source::Remote(Box::new(RemoteFollower::new(remote))),
+        };
         Self {
-            follower: Follower::new(options.store.clone()),
-            live: Live::new(window_ms, ms(options.window.1).saturating_mul(1_000)),
+            source,
+            live: Live::new(window_ms, ms(window.1).saturating_mul(1_000)),
             question,
             state: StoreState::Reading,
             merger: Merger::default(),
             stored_detail: None,
             retry_at: None,
             logged_ms: i64::MIN,
-            options,
+            is_unlogged: false,
+            clock,
+            vantages,
+            targets,
+            journeys,
+            events,
         }
     }
 
@@ -105,10 +156,15 @@ impl Reader {
             is_new |= self.fold_events(&mut entries);
             is_new |= self.follow(&mut entries);
             if !entries.is_empty() {
-                inbox.push(Message::Happened(entries));
+                inbox.push(Message::Happened(std::mem::take(&mut entries)));
             }
             if is_new {
                 inbox.push(Message::Measured(Arc::new(self.snapshot())));
+            }
+            // The picture first: looking for failures reads more rows than it does.
+            self.log_failures(&mut entries);
+            if !entries.is_empty() {
+                inbox.push(Message::Happened(entries));
             }
         }
     }
@@ -118,12 +174,20 @@ impl Reader {
         self.question = question;
         let mut entries = Vec::new();
         self.follow(&mut entries);
-        (self.snapshot(), entries)
+        let snapshot = self.snapshot();
+        self.log_failures(&mut entries);
+        (snapshot, entries)
+    }
+
+    /// Whether an answer of the store is still to come.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        matches!(&self.source, Source::Remote(follower) if follower.is_waiting())
     }
 
     fn fold_events(&mut self, entries: &mut Vec<Entry>) -> bool {
-        let now_ms = self.options.clock.wall_ms();
-        let Some(events) = &mut self.options.events else { return false };
+        let now_ms = self.clock.wall_ms();
+        let Some(events) = &mut self.events else { return false };
         let before = entries.len();
         for _ in 0..EVENTS_MAX {
             let Ok(event) = events.try_recv() else { break };
@@ -134,43 +198,40 @@ impl Reader {
 
     /// Looks at the store; says whether the picture changed.
     fn follow(&mut self, entries: &mut Vec<Entry>) -> bool {
-        let now = self.options.clock.now();
+        let now = self.clock.now();
         if self.retry_at.is_some_and(|at| now < at) {
             return false;
         }
-        let range = self.question.range;
-        let polled = self.follower.poll(range, self.options.clock.wall_ms());
-        let (is_new, state) = match polled {
-            Ok(is_new) => {
-                let newest_ms = self.follower.open().and_then(|open| open.newest_ms);
-                (is_new, newest_ms.map_or(StoreState::Empty, |_| StoreState::Read))
-            }
-            Err(error) => (false, trouble(&error)),
+        let now_ms = self.clock.wall_ms();
+        let (is_new, state) = match &mut self.source {
+            Source::File(follower) => follow_file(follower, self.question.range, now_ms),
+            Source::Remote(follower) => follower.poll(&self.question, (now, now_ms), entries),
         };
+        let is_file = matches!(self.source, Source::File(_));
         let is_trouble = matches!(state, StoreState::Trouble { .. });
-        self.retry_at = is_trouble.then(|| now + RETRY);
+        self.retry_at = (is_trouble && is_file).then(|| now + RETRY);
         let changed = state != self.state;
         if changed {
-            entries.extend(entry_of(&state, self.options.clock.wall_ms()));
+            entries.extend(entry_of(&state, now_ms));
             self.state = state;
         }
         if is_new {
             self.forget_stored();
-            self.log_failures(entries);
+            self.is_unlogged = true;
         }
         is_new || changed
     }
 
     /// Open windows that the store has are the store's from now on.
     fn forget_stored(&mut self) {
-        if self.options.events.is_none() {
+        if self.events.is_none() {
             return;
         }
-        let Some(open) = self.follower.open() else { return };
+        let Some(kept) = self.source.kept() else { return };
         // A path of the store may be one that events do not tell, so that the cell decides.
         let mut newest: HashMap<(&str, &str, Connection), i64> = HashMap::new();
-        for (id, series) in &open.names {
-            let Some(span) = open.history.spans(*id).last() else { continue };
+        for (id, series) in &kept.names {
+            let Some(span) = kept.history.spans(*id).last() else { continue };
             let cell = (series.vantage.as_str(), series.target.as_str(), series.connection);
             let known = newest.entry(cell).or_insert(span.start_ms);
             *known = span.start_ms.max(*known);
@@ -183,28 +244,29 @@ impl Reader {
 
     /// Without an agent in this process the log tells what the store knows of failures.
     fn log_failures(&mut self, entries: &mut Vec<Entry>) {
-        if self.options.events.is_some() {
+        let Source::File(follower) = &self.source else { return };
+        if self.events.is_some() || !std::mem::take(&mut self.is_unlogged) {
             return;
         }
-        let Some(open) = self.follower.open() else { return };
-        let Some(newest_ms) = open.newest_ms else { return };
-        let window_ms = open.grid().window_ms;
-        let since_ms = self.logged_ms.max(newest_ms - Range::Hour.len_ms(open.grid()));
+        let Some(open) = follower.open() else { return };
+        let Some(newest_ms) = open.kept.newest_ms else { return };
+        let grid = open.kept.grid;
+        let since_ms = self.logged_ms.max(newest_ms - Range::Hour.len_ms(grid));
         if let Ok(failures) = open.failures(since_ms) {
             entries.extend(failures);
-            self.logged_ms = newest_ms - 2 * window_ms;
+            self.logged_ms = newest_ms - 2 * grid.window_ms;
         }
     }
 
     fn snapshot(&mut self) -> Snapshot {
         let range = self.question.range;
-        let detail = self.question.cell.clone().map(|cell| self.detail(&cell));
-        let grid = self.follower.open().map_or_else(Grid::default, super::store::Open::grid);
+        let detail = self.question.cell.clone().and_then(|cell| self.detail(&cell));
+        let grid = self.source.grid();
         let (vantages, targets) = self.axes();
         let cells = self.cells(&vantages, &targets);
-        let newest = self.follower.open().and_then(|open| open.newest_ms);
+        let newest = self.source.kept().and_then(|kept| kept.newest_ms);
         let open = self.live.windows().map(|window| window.start_ms + window.len_ms).max();
-        let now_ms = self.options.clock.wall_ms();
+        let now_ms = self.clock.wall_ms();
         Snapshot {
             range,
             range_ms: range.len_ms(grid),
@@ -220,7 +282,7 @@ impl Reader {
 
     /// Who and what there is: the configuration's first, then what only the store knows.
     fn axes(&self) -> (Vec<String>, Vec<String>) {
-        let names = self.follower.open().map(|open| &open.names);
+        let names = self.source.kept().map(|kept| &kept.names);
         let names = || names.into_iter().flat_map(|names| names.values());
         let add = |configured: &[String], of: fn(&Series) -> &String| {
             let mut ids = configured.to_vec();
@@ -230,15 +292,12 @@ impl Reader {
             ids.extend(others.into_iter().cloned());
             ids
         };
-        (
-            add(&self.options.vantages, |series| &series.vantage),
-            add(&self.options.targets, |series| &series.target),
-        )
+        (add(&self.vantages, |series| &series.vantage), add(&self.targets, |series| &series.target))
     }
 
     fn cells(&mut self, vantages: &[String], targets: &[String]) -> Vec<Cell> {
         let groups = self.groups(vantages, targets);
-        let history = self.follower.open().map(|open| &open.history);
+        let history = self.source.kept().map(|kept| &kept.history);
         let merger = &mut self.merger;
         let mut figures = groups.iter().map(|group| {
             let stored = group.stored.iter().filter_map(|id| Some(history?.spans(*id)));
@@ -259,14 +318,14 @@ impl Reader {
         };
         let (rows, columns) = (index(vantages), index(targets));
         let place = |series: &Series| {
-            let is_step = !series.path.is_empty() && self.options.journeys.contains(&series.target);
+            let is_step = !series.path.is_empty() && self.journeys.contains(&series.target);
             let cell = rows.get(&series.vantage)? * targets.len() + columns.get(&series.target)?;
             let connection = Connection::ALL.iter().position(|one| *one == series.connection)?;
             (!is_step).then_some(cell * Connection::ALL.len() + connection)
         };
         let mut groups =
             vec![Group::default(); vantages.len() * targets.len() * Connection::ALL.len()];
-        for (id, series) in self.follower.open().into_iter().flat_map(|open| &open.names) {
+        for (id, series) in self.source.kept().into_iter().flat_map(|kept| &kept.names) {
             if let Some(group) = place(series).and_then(|at| groups.get_mut(at)) {
                 group.stored.push(*id);
             }
@@ -279,56 +338,45 @@ impl Reader {
         groups
     }
 
-    fn detail(&mut self, cell: &(String, String)) -> crate::snapshot::Detail {
+    fn detail(&mut self, cell: &(String, String)) -> Option<Detail> {
+        if let Source::Remote(follower) = &mut self.source {
+            return follower.detail(self.question.range, cell);
+        }
         self.read_detail(cell);
         let is_here = |series: &Series| series.vantage == cell.0 && series.target == cell.1;
         let open: Vec<&Window> =
             self.live.windows().filter(|window| is_here(&window.series)).collect();
-        let follower = &self.follower;
+        let source = &self.source;
         let history = |connection: Connection| -> Vec<Span> {
-            let open = follower.open();
-            let of = open.into_iter().flat_map(|open| {
-                let ids = open
+            let of = source.kept().into_iter().flat_map(|kept| {
+                let ids = kept
                     .names
                     .iter()
                     .filter(|(_, series)| is_here(series) && series.connection == connection);
                 // Of several paths the one with the most spans speaks for the cell's history.
-                let longest = ids.max_by_key(|(id, _)| open.history.spans(**id).count());
-                longest.into_iter().flat_map(move |(id, _)| open.history.spans(*id))
+                let longest = ids.max_by_key(|(id, _)| kept.history.spans(**id).count());
+                longest.into_iter().flat_map(move |(id, _)| kept.history.spans(*id))
             });
             of.copied().collect()
         };
         let stored = self.stored_detail.as_ref().map_or(&[][..], |stored| stored.rows.as_slice());
-        detail_of(cell, stored, &open, history, self.live.last(cell))
+        Some(detail_of(cell, stored, &open, history, self.live.last(cell)))
     }
 
     /// Reads the histograms of the cell, unless they were read just now.
     fn read_detail(&mut self, cell: &(String, String)) {
-        let now = self.options.clock.now();
+        let now = self.clock.now();
         let is_fresh =
             |stored: &StoredDetail| stored.question == self.question && now < stored.again_at;
         if self.stored_detail.as_ref().is_some_and(is_fresh) {
             return;
         }
-        let rows = self.stored_rows(cell);
-        let took = self.options.clock.now().saturating_duration_since(now);
+        let Source::File(follower) = &self.source else { return };
+        let rows = follower.open().map(|open| open.merged_of(cell, self.question.range));
+        let rows = rows.unwrap_or_default();
+        let took = self.clock.now().saturating_duration_since(now);
         let again_at = now + took * DETAIL_REST;
         self.stored_detail = Some(StoredDetail { question: self.question.clone(), rows, again_at });
-    }
-
-    fn stored_rows(&self, cell: &(String, String)) -> Vec<MergedRow> {
-        let Some(open) = self.follower.open() else { return Vec::new() };
-        let Some(newest_ms) = open.newest_ms else { return Vec::new() };
-        let grid = open.grid();
-        let names = open
-            .names
-            .iter()
-            .filter(|(_, series)| series.vantage == cell.0 && series.target == cell.1)
-            .map(|(id, series)| (*id, series.clone()))
-            .collect();
-        let span = (newest_ms - self.question.range.len_ms(grid), newest_ms);
-        // A store that fails here fails at the next poll too, which says so.
-        open.store.merged_of(&names, self.question.range.table(grid).0, span).unwrap_or_default()
     }
 }
 
@@ -337,6 +385,17 @@ impl Reader {
 struct Group {
     stored: Vec<i64>,
     open: Vec<Span>,
+}
+
+/// Reads what is new in the file; says whether anything was, and how the store is.
+fn follow_file(follower: &mut Follower, range: Range, now_ms: i64) -> (bool, StoreState) {
+    match follower.poll(range, now_ms) {
+        Ok(is_new) => {
+            let newest_ms = follower.open().and_then(|open| open.kept.newest_ms);
+            (is_new, newest_ms.map_or(StoreState::Empty, |_| StoreState::Read))
+        }
+        Err(error) => (false, trouble(&error)),
+    }
 }
 
 fn trouble(error: &StoreError) -> StoreState {

@@ -5,9 +5,9 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use probe::sample::Series;
-use probe::store::{Grid, Store, StoreError};
+use probe::store::{MergedRow, Store, StoreError};
 
-use super::history::History;
+use super::history::{History, Kept};
 use crate::log::Entry;
 use crate::range::Range;
 use crate::words::shown;
@@ -20,15 +20,12 @@ const GROWING: i64 = 2;
 /// An open store, with what was read of it.
 #[derive(Debug)]
 pub(super) struct Open {
-    pub(super) store: Store,
+    store: Store,
     inode: u64,
     version: Option<i64>,
-    pub(super) names: BTreeMap<i64, Series>,
-    pub(super) history: History,
+    pub(super) kept: Kept,
     /// The range that the history is of.
-    pub(super) range: Range,
-    /// The end of the newest window.
-    pub(super) newest_ms: Option<i64>,
+    range: Range,
 }
 
 /// Where the store is, and what is known of it.
@@ -64,7 +61,7 @@ impl Follower {
             return Ok(false);
         }
         if open.range != range {
-            (open.range, open.history) = (range, History::default());
+            (open.range, open.kept.history) = (range, History::default());
         }
         open.read(now_ms)?;
         open.version = Some(version);
@@ -74,42 +71,46 @@ impl Follower {
 
 impl Open {
     fn new(path: &Path, inode: u64, range: Range) -> Result<Self, StoreError> {
-        Ok(Self {
-            store: Store::open_read_only(path)?,
-            inode,
-            version: None,
-            names: BTreeMap::new(),
-            history: History::default(),
-            range,
-            newest_ms: None,
-        })
-    }
-
-    pub(super) fn grid(&self) -> Grid {
-        self.store.grid()
+        let store = Store::open_read_only(path)?;
+        let kept = Kept { grid: store.grid(), ..Kept::default() };
+        Ok(Self { store, inode, version: None, kept, range })
     }
 
     fn read(&mut self, now_ms: i64) -> Result<(), StoreError> {
-        let grid = self.grid();
-        let (table, span_ms) = self.range.table(grid);
-        self.newest_ms = self.store.newest_ms()?;
-        let Some(newest_ms) = self.newest_ms else { return Ok(()) };
+        let kept = &mut self.kept;
+        let (table, span_ms) = self.range.table(kept.grid);
+        kept.newest_ms = self.store.newest_ms()?;
+        let Some(newest_ms) = kept.newest_ms else { return Ok(()) };
         // Windows from a future that a clock once claimed must not hide those of today.
         let end_ms = if newest_ms > now_ms + 2 * span_ms { now_ms } else { newest_ms };
-        let since_ms = end_ms.saturating_sub(self.range.len_ms(grid));
-        let known_ms = self.history.newest_ms().map_or(i64::MIN, |ms| ms - GROWING * span_ms);
-        let history = &mut self.history;
+        let since_ms = end_ms.saturating_sub(self.range.len_ms(kept.grid));
+        let known_ms = kept.history.newest_ms().map_or(i64::MIN, |ms| ms - GROWING * span_ms);
+        let Kept { history, names, .. } = kept;
         let mut stranger = false;
-        let names = &self.names;
         self.store.spans(table, (since_ms.max(known_ms), end_ms), |row| {
             stranger |= !names.contains_key(&row.series);
             history.put(&row);
         })?;
-        self.history.forget_before(since_ms);
+        history.forget_before(since_ms);
         if stranger {
-            self.names = self.store.series()?;
+            *names = self.store.series()?;
         }
         Ok(())
+    }
+
+    /// The histograms of one cell in this range, merged.
+    pub(super) fn merged_of(&self, cell: &(String, String), range: Range) -> Vec<MergedRow> {
+        let Some(newest_ms) = self.kept.newest_ms else { return Vec::new() };
+        let names: BTreeMap<i64, Series> = self
+            .kept
+            .names
+            .iter()
+            .filter(|(_, series)| series.vantage == cell.0 && series.target == cell.1)
+            .map(|(id, series)| (*id, series.clone()))
+            .collect();
+        let span = (newest_ms - range.len_ms(self.kept.grid), newest_ms);
+        // A store that fails here fails at the next poll too, which says so.
+        self.store.merged_of(&names, range.table(self.kept.grid).0, span).unwrap_or_default()
     }
 
     /// What the log should hold of the windows that begin at `since_ms` or later.

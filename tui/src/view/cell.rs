@@ -7,11 +7,12 @@ use ratatui::text::{Line, Span};
 
 use probe::histogram::Histogram;
 use probe::sample::Phase;
+use probe::store::Quantiles;
 
 use super::words::{advised_words, sent_words};
 use super::{draw_lines, heading, history, newest, split};
 use crate::model::Model;
-use crate::snapshot::{ConnectionDetail, Detail};
+use crate::snapshot::{ConnectionDetail, Detail, Spread};
 use crate::words::{NONE, count, fit, left, ms_of_us, percent, right, shown};
 
 /// How each phase is filled, `local` last: told apart without colours.
@@ -34,7 +35,7 @@ pub(super) fn draw(model: &Model, area: Rect, buffer: &mut Buffer) {
     let (line, rest) = split(rest, 1);
     buffer.set_stringn(line.x, line.y, fit(&sent, columns), columns, model.palette.quiet());
     let Some(detail) = model.chosen_detail() else {
-        let text = " reading the histograms of this cell";
+        let text = " reading this cell";
         buffer.set_stringn(rest.x, rest.y, text, columns, Style::default());
         return;
     };
@@ -163,7 +164,14 @@ fn draw_histogram(model: &Model, one: &ConnectionDetail, area: Rect, buffer: &mu
     let body = heading(model, area, &title, &note, buffer);
     let columns = usize::from(body.width).saturating_sub(2);
     let rows = usize::from(body.height).saturating_sub(1);
-    let (Some(bars), true) = (bars(&one.response, columns), rows > 0) else { return };
+    let histogram = match &one.response {
+        Spread::Histogram(histogram) => histogram,
+        Spread::Quantiles(quantiles) => {
+            draw_quantiles(model, quantiles.as_ref(), body, buffer);
+            return;
+        }
+    };
+    let (Some(bars), true) = (bars(histogram, columns), rows > 0) else { return };
     let most = bars.counts.iter().copied().max().unwrap_or(1).max(1);
     for (index, count) in bars.counts.iter().enumerate() {
         // What there is must be seen, however little.
@@ -177,6 +185,35 @@ fn draw_histogram(model: &Model, one: &ConnectionDetail, area: Rect, buffer: &mu
         }
     }
     draw_axis(model, &bars, Rect { y: body.bottom() - 1, height: 1, ..body }, columns, buffer);
+}
+
+/// The quantiles that are kept where there are no histograms, each with a bar up to it.
+fn draw_quantiles(model: &Model, quantiles: Option<&Quantiles>, area: Rect, buffer: &mut Buffer) {
+    let Some(q) = quantiles else { return };
+    let named = [
+        ("p10", q.p10_us),
+        ("p25", q.p25_us),
+        ("p50", q.p50_us),
+        ("p75", q.p75_us),
+        ("p90", q.p90_us),
+        ("p95", q.p95_us),
+        ("p99", q.p99_us),
+    ];
+    // The middle and both ends, where there is no room for all.
+    let kept: Vec<(&str, u64)> = match usize::from(area.height) {
+        rows if rows >= named.len() => named.to_vec(),
+        4.. => vec![named[0], named[2], named[4], named[6]],
+        _ => vec![named[2], named[6]],
+    };
+    let room = usize::from(area.width).saturating_sub(16);
+    for ((name, us), y) in kept.into_iter().zip(area.y..area.bottom()) {
+        let cells = usize::try_from(us * room as u64 / q.p99_us.max(1)).unwrap_or(0).min(room);
+        let line = Line::from(vec![
+            Span::styled(format!(" {name}{} ", right(&ms_of_us(us), 9)), model.palette.quiet()),
+            Span::styled("▇".repeat(cells.max(1)), model.palette.phase(1)),
+        ]);
+        buffer.set_line(area.x, y, &line, area.width);
+    }
 }
 
 fn draw_axis(model: &Model, bars: &Bars, area: Rect, columns: usize, buffer: &mut Buffer) {

@@ -9,7 +9,7 @@ use probe::store::Quantiles;
 
 use super::words::{advised_words, cell_words, sent_words};
 use super::{cell, heading, newest, split};
-use crate::model::{Figure, Model, PANEL_FROM_ROWS};
+use crate::model::{Figure, Model};
 use crate::palette::LEVELS;
 use crate::snapshot::StoreState;
 use crate::words::{NONE, fit, left, ms, percent, right, short_name, shown, width};
@@ -81,7 +81,7 @@ fn window(chosen: usize, shown: usize, all: usize) -> usize {
 fn table_area(model: &Model, area: Rect) -> (Rect, Rect, Rect) {
     let table = u16::try_from(model.rows().len() + 1).unwrap_or(u16::MAX);
     let (_, body) = split(area, 1);
-    let with_panel = model.size.1 >= PANEL_FROM_ROWS;
+    let with_panel = model.has_panel();
     let least = if with_panel { body.height / 2 } else { 0 };
     let most = body.height.saturating_sub(FOOT_ROWS + least);
     let (table, rest) = split(body, table.min(most));

@@ -19,7 +19,7 @@ use ratatui::text::{Line, Span};
 
 use crate::keymap::BINDINGS;
 use crate::model::{Flow, Mode, Model, Sort, View};
-use crate::words::{age, fit, right, shown, time_of_day, width};
+use crate::words::{age, fit, length, right, shown, time_of_day, width};
 
 /// The least terminal that the views are made for.
 const COLUMNS_MIN: u16 = 70;
@@ -44,6 +44,7 @@ pub fn view(model: &Model, frame: &mut Frame<'_>) {
         View::Log => log::draw(model, areas.body, buffer),
     }
     draw_notice(model, areas.notice, buffer);
+    draw_price(model, areas.price, buffer);
     draw_foot(model, areas.foot, buffer);
     if model.mode == Mode::Help {
         help::draw(model, areas.body, buffer);
@@ -59,17 +60,20 @@ struct Areas {
     head: Rect,
     body: Rect,
     notice: Rect,
+    price: Rect,
     foot: Rect,
 }
 
 fn areas(model: &Model, area: Rect) -> Areas {
     let notice = if model.notice().is_some() { 2 } else { 0 };
+    let price = u16::from(model.subject.price.is_some());
     let row = |y: u16, height: u16| Rect { x: area.x, y: area.y + y, width: area.width, height };
-    let body = area.height.saturating_sub(2 + notice);
+    let body = area.height.saturating_sub(2 + notice + price);
     Areas {
         head: row(0, 1),
         body: row(1, body),
         notice: row(1 + body, notice),
+        price: row(1 + body + notice, price),
         foot: row(area.height.saturating_sub(1), 1),
     }
 }
@@ -154,6 +158,21 @@ fn draw_notice(model: &Model, area: Rect, buffer: &mut Buffer) {
     for ((text, style), y) in lines.into_iter().zip(area.y..area.bottom()) {
         buffer.set_stringn(area.x, y, fit(&text, columns), columns, style);
     }
+}
+
+/// What looking on costs, where it costs anything.
+fn draw_price(model: &Model, area: Rect, buffer: &mut Buffer) {
+    let Some(price) = &model.subject.price else { return };
+    let every = length(i64::try_from(price.every.as_millis()).unwrap_or(i64::MAX));
+    let mark = if price.is_verified { "" } else { ", unverified price" };
+    let month =
+        format!(" {} every {every}: at most {:.2} USD a month{mark}", price.name, price.month_usd);
+    let more =
+        format!("; {:.4} USD a reading, and t, c and a cell read once more", price.reading_usd);
+    let columns = usize::from(area.width);
+    let text = format!("{month}{more}");
+    let text = if width(&text) <= columns { text } else { fit(&month, columns) };
+    buffer.set_stringn(area.x, area.y, text, columns, model.palette.quiet());
 }
 
 fn draw_foot(model: &Model, area: Rect, buffer: &mut Buffer) {

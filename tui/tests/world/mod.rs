@@ -25,7 +25,7 @@ use probe::sample::Connection;
 use probe::store::{Quantiles, WindowSet};
 use tui::{
     Cell, ConnectionDetail, Decision, Depth, Detail, Entry, Figures, Message, Model, Palette,
-    PathDetail, Range, Refused, Snapshot, Span, StoreState, Subject, update,
+    PathDetail, Range, Refused, Snapshot, Span, Spread, StoreState, Subject, update,
 };
 
 /// 2026-03-01 12:00:00 UTC.
@@ -227,7 +227,7 @@ fn connection_detail(vantage: &str, endpoint: &str, connection: Connection) -> C
         missed: 2,
         late: 1,
         by_kind: BTreeMap::from([("connect_timeout", 2), ("status", 1)]),
-        response,
+        response: Spread::Histogram(response),
         phases_us: [
             is_cold.then_some(850),
             is_cold.then_some(trip_us),
@@ -268,6 +268,7 @@ pub(crate) fn blank(size: (u16, u16), depth: Depth) -> Model {
         endpoints: ENDPOINTS.map(|id| (id.to_owned(), id.to_owned())).into(),
         store: "./nearside.sqlite".into(),
         measures: false,
+        price: None,
     };
     Model::new(subject, Palette::new(depth), size, NOW_MS)
 }
