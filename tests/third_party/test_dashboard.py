@@ -211,12 +211,14 @@ def test_cloudwatch_is_shown_with_its_price_and_its_errors(lab, client, terminal
     terminal.keys("6")
     terminal.shows(r"CloudWatch namespace Shown in eu-west-1 was read, for 0\.\d+ USD")
     terminal.keys("q")
+    terminal.shows(r"\S+[#$]\s*\Z")
     # Nobody listens there: the screen stays, and says so.
     terminal.type("clear; " + call("http://127.0.0.1:9"))
     terminal.shows(r"! .*CloudWatch namespace Shown in eu-west-1")
     terminal.keys("6")
     terminal.shows(r"× .*CloudWatch namespace Shown in eu-west-1")
     terminal.keys("q")
+    terminal.shows(r"\S+[#$]\s*\Z")
     terminal.type("echo ended $?")
     terminal.shows("ended 0", most=10)
 
