@@ -31,7 +31,7 @@ fn main() -> Outcome {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
-        ["server", folder] => runtime(1)?.block_on(server(Path::new(folder))),
+        ["server", folder] => runtime()?.block_on(server(Path::new(folder))),
         ["load", url, ca, connection, clock, lanes, seconds] => {
             let load = Load {
                 url: (*url).to_owned(),
@@ -41,15 +41,15 @@ fn main() -> Outcome {
                 lanes: lanes.parse()?,
                 length: Duration::from_secs_f64(seconds.parse()?),
             };
-            runtime(2)?.block_on(drive(load))
+            runtime()?.block_on(drive(load))
         }
         ["count", url, ca, connection, samples] => {
             let connection = Connection::parse(connection).ok_or("cold, resumed or warm")?;
-            runtime(1)?.block_on(count(url, Path::new(ca), connection, samples.parse()?))
+            runtime()?.block_on(count(url, Path::new(ca), connection, samples.parse()?))
         }
         ["agent", url, ca, connection, targets, interval, seconds] => {
             let made = (*connection, targets.parse()?, *interval);
-            runtime(2)?.block_on(agent(url, ca, made, seconds.parse()?))
+            runtime()?.block_on(agent(url, ca, made, seconds.parse()?))
         }
         _ => Err("usage: server DIR | load URL CA CONNECTION CLOCK LANES SECONDS | \
                   count URL CA CONNECTION SAMPLES | \
@@ -58,8 +58,9 @@ fn main() -> Outcome {
     }
 }
 
-fn runtime(threads: usize) -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()
+/// One thread, as the agent measures.
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
 /// Writes DIR/ca.pem, prints its address, and answers until it is killed.

@@ -1,9 +1,11 @@
 //! `probe run`: measures every series of a configuration at its due instants, until told to stop.
 //!
 //! It waits for nothing but time: a slow target delays no other, and a slot that cannot start is
-//! counted as missed. Windows go to a [`Sink`] in a thread of its own.
+//! counted as missed. It measures in one thread that does nothing else; windows go to a [`Sink`] in
+//! another.
 
 mod folder;
+mod own_thread;
 mod plan;
 mod round;
 mod slot;
@@ -27,6 +29,7 @@ use crate::sample::{Connection, Sample, Series};
 use crate::timer::Timer;
 use crate::window::{BelowLight, Sink, below_light};
 use folder::Folder;
+use own_thread::OwnThread;
 use plan::Lane;
 use slot::Samples;
 use writer::Writer;
@@ -68,6 +71,12 @@ pub enum AgentError {
     /// The kernel gives no timer.
     #[error("cannot make a timer: {cause}")]
     Timer {
+        /// What the system said.
+        cause: std::io::Error,
+    },
+    /// The thread that measures could not be had.
+    #[error("cannot start the thread that measures: {cause}")]
+    Thread {
         /// What the system said.
         cause: std::io::Error,
     },
@@ -181,7 +190,6 @@ pub async fn run<S: Sink + 'static>(
     let trust = Trust::system(config.probe.ca_file.as_deref())?;
     let exchange = Exchange::new(&trust, SystemResolver::from_system(), Arc::clone(&clock))?
         .with_kernel_time(config.probe.kernel_time);
-    let timer = Timer::new().map_err(|cause| AgentError::Timer { cause })?;
     let writer = Writer::start(sink).map_err(|cause| AgentError::Writer { cause })?;
     let window_ms = i64::try_from(config.evidence.window.as_millis()).unwrap_or(i64::MAX);
     let mut agent = Agent {
@@ -200,22 +208,14 @@ pub async fn run<S: Sink + 'static>(
     };
     agent.in_flight = vec![0; agent.lanes.len()];
     let (stop, stopped) = oneshot::channel();
-    // In a task, so that the thread that is woken by the timer is the one that starts what is due.
-    let mut work = JoinSet::new();
-    work.spawn(agent.work(timer, options.until, stopped));
+    let mut ended = OwnThread::start(move || agent.work(options.until, stopped))?;
     let mut shutdown = std::pin::pin!(shutdown);
-    let ended = tokio::select! {
-        ended = work.join_next() => ended,
+    tokio::select! {
+        summary = ended.result() => summary,
         () = &mut shutdown => {
             drop(stop);
-            work.join_next().await
+            ended.result().await
         }
-    };
-    match ended {
-        Some(Ok(ended)) => ended,
-        Some(Err(torn)) if torn.is_panic() => std::panic::resume_unwind(torn.into_panic()),
-        // The runtime itself is ending.
-        Some(Err(_)) | None => Ok(Summary::default()),
     }
 }
 
@@ -241,10 +241,10 @@ impl Agent {
     /// The whole run; it is told to stop when the other end of `stopped` is dropped.
     async fn work(
         mut self,
-        timer: Timer,
         until: Option<Duration>,
         mut stopped: oneshot::Receiver<()>,
     ) -> Result<Summary, AgentError> {
+        let timer = Timer::new().map_err(|cause| AgentError::Timer { cause })?;
         let primed = tokio::select! {
             primed = self.prime() => Some(primed),
             _ = &mut stopped => None,

@@ -2,7 +2,7 @@
 //!
 //! Times are taken at the system call. Bytes are counted and passed on, never changed or kept.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::kernel;
 use super::timeline::Arrival;
@@ -63,6 +64,9 @@ const FLIGHT_MIN: usize = 64;
 /// takes some 100 us: what arrives meanwhile would be stamped by the kernel with what follows it.
 /// The runtime wakes a thread when two tasks wait behind this one; these do nothing.
 fn relieve() {
+    if Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread {
+        return;
+    }
     for _ in 0..2 {
         tokio::spawn(std::future::ready(()));
     }
@@ -122,10 +126,23 @@ impl AsyncWrite for Wire {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(context, &[IoSlice::new(bytes)])
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    /// The records of one flight go out with one call, and in one segment where they fit.
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         loop {
             ready!(self.stream.poll_write_ready(context))?;
             let at = self.clock.now();
-            match self.stream.try_write(bytes) {
+            match self.stream.try_write_vectored(parts) {
                 Ok(len) => {
                     let mut seen = self.log.lock();
                     seen.first_write.get_or_insert(at);
