@@ -9,6 +9,7 @@ mod channel;
 mod classify;
 mod connect;
 mod kernel;
+mod known_chains;
 mod names;
 mod request;
 mod socks;

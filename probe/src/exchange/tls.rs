@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{
     ClientSessionStore, Resumption, Tls12ClientSessionValue, Tls13ClientSessionValue,
+    WebPkiServerVerifier,
 };
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
@@ -15,6 +16,7 @@ use rustls::{
     CipherSuite, ClientConfig, DigitallySignedStruct, NamedGroup, RootCertStore, SignatureScheme,
 };
 
+use super::known_chains::KnownChains;
 use super::request::Request;
 use crate::sample::HttpVersion;
 
@@ -214,8 +216,15 @@ fn config(
         .map_err(fault)?;
     let builder = if insecure {
         builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
-    } else {
+    } else if trust.roots.is_empty() {
+        // Nobody is trusted, which the library's own verifier is not built for.
         builder.with_root_certificates(Arc::clone(&trust.roots))
+    } else {
+        let strict =
+            WebPkiServerVerifier::builder_with_provider(Arc::clone(&trust.roots), provider)
+                .build()
+                .map_err(|cause| fault(rustls::Error::General(cause.to_string())))?;
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(KnownChains::over(strict)))
     };
     let mut config = match identity {
         Some(identity) => builder
