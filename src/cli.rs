@@ -384,6 +384,25 @@ pub struct ApplyArgs {
     /// Do not ask before writing
     #[arg(long)]
     pub yes: bool,
+    /// Move the traffic by these percentages, rising to 100; go on when nothing gets worse, go back
+    /// when something does [without a value: 1,10,50,100]
+    #[arg(
+        long, value_name = "PERCENTS", value_delimiter = ',', num_args = 0..=1,
+        default_missing_value = "1,10,50,100", conflicts_with = "resume"
+    )]
+    pub canary: Option<Vec<u8>>,
+    /// How long each percentage is observed at least
+    #[arg(
+        long, value_name = "DURATION", default_value = "15m", value_parser = duration,
+        requires = "canary"
+    )]
+    pub observe: Duration,
+    /// From one sample of each way to the next
+    #[arg(
+        long, value_name = "DURATION", default_value = "1s", value_parser = duration,
+        requires = "canary"
+    )]
+    pub every: Duration,
 }
 
 /// `advisor rollback`

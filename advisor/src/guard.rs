@@ -115,7 +115,7 @@ pub fn guard(
     }
     an_answer_stays(&plan, &service)?;
     // A Region is drained in need: no evidence is asked for, and all the other rules hold.
-    if plan.intent == Intent::Route {
+    if plan.intent.rests_on_evidence() {
         labels_were_asked(&plan)?;
         evidence_is_fresh(&plan, rule, situation.now_ms)?;
     }

@@ -4,6 +4,8 @@
 //! after a crash at any point `--resume` or `rollback` knows where things stand. Reading and
 //! writing entries only; what to do about them is decided in `apply`.
 
+mod standing;
+
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
@@ -15,6 +17,8 @@ use crate::name::Label;
 use crate::plan::{Intent, Plan};
 use crate::record::ChangeBatch;
 use crate::zone::ChangeId;
+
+pub use standing::{canary_under_way, newest_standing, standing};
 
 /// How an operation ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

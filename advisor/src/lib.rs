@@ -2,8 +2,9 @@
 //!
 //! The owner of the words of routing. Everything up to the batch is pure: no IO, no clock, the same
 //! input gives the same bytes. Only [`survey`], [`source`], [`observe`], [`preferred`], [`domains`],
-//! [`verify`], [`journal`] and [`apply`] touch the world, through the traits [`zone::Zone`], [`domains::Domains`],
-//! [`matrix::MatrixSource`] and [`answers::Answers`].
+//! [`verify`], [`journal`], [`apply`] and the measuring half of [`canary`] touch the world, through the traits
+//! [`zone::Zone`], [`domains::Domains`], [`matrix::MatrixSource`], [`answers::Answers`], [`canary::Brake`] and
+//! [`canary::RegionFigures`].
 
 pub mod advice;
 pub mod answers;

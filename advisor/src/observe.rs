@@ -11,10 +11,12 @@ use std::time::Duration;
 use probe::clock::Clock;
 use probe::config::{Config, Endpoint, RegionProof as ProofRule, Vantage};
 use probe::dns::{Answer, Client, RecordType as DnsType, ResponseCode, SystemResolver};
-use probe::exchange::{Exchange, Proof, Request, Trust, TrustError};
+use probe::exchange::{Exchange, Names, Proof, Request, Trust, TrustError};
+use probe::sample::Connection;
 use probe::url::{HostPort, HttpUrl, IpPrefix};
 
 use crate::answers::{Answered, Answers, AskError, Question};
+use crate::canary::Lane;
 use crate::guard::{RegionProof, TargetProof};
 use crate::mark::{Marks, Shadow, fields};
 use crate::name::{Label, Name};
@@ -48,7 +50,7 @@ pub struct Observer {
     /// Why there are no servers, where there are none.
     unresolved: Option<String>,
     resolver: SystemResolver,
-    exchange: Exchange,
+    exchange: Arc<Exchange>,
     clock: Arc<dyn Clock>,
 }
 
@@ -82,7 +84,7 @@ impl Observer {
             SystemResolver::from_servers(&config.dns.servers)
         };
         let trust = Trust::system(config.probe.ca_file.as_deref())?;
-        let exchange = Exchange::new(&trust, resolver.clone(), Arc::clone(&clock))?;
+        let exchange = Arc::new(Exchange::new(&trust, resolver.clone(), Arc::clone(&clock))?);
         let config = config.clone();
         Ok(Self { config, service, servers, unresolved, resolver, exchange, clock })
     }
@@ -136,6 +138,54 @@ impl Observer {
         let address = addresses.iter().find(|address| address.is_ipv4()).or(addresses.first());
         let address = address.ok_or_else(|| "its alias target has no address".to_owned())?;
         self.healthy_proof(endpoint, *address).await
+    }
+
+    /// The measured path, as this observer uses it.
+    #[must_use]
+    pub fn exchange(&self) -> Arc<Exchange> {
+        Arc::clone(&self.exchange)
+    }
+
+    /// How long resolvers may keep the service's answers: the longest of those that vantages get.
+    pub async fn ttl(&self) -> Option<Duration> {
+        let mut longest = None;
+        for vantage in &self.config.vantages {
+            let Some(subnet) = vantage.subnet4.or(vantage.subnet6) else { continue };
+            let dns_type = if subnet.address.is_ipv4() { DnsType::A } else { DnsType::AAAA };
+            let answer = self.ask(&self.service, dns_type, Some(subnet)).await.ok()?;
+            longest = longest.max(answer.addresses().map(|(_, ttl_s)| ttl_s).max());
+        }
+        longest.map(|ttl_s| Duration::from_secs(u64::from(ttl_s)))
+    }
+
+    /// What a vantage asks of both arms, the old one first: each by the arm's own name, with SNI and
+    /// Host of the service, for the path that is measured of the endpoint behind it; by new and by kept
+    /// connections, as they share the cost. `None` where the configuration has no such vantage or endpoint.
+    #[must_use]
+    pub fn lane(&self, vantage: &str, arms: [(&Name, &str); 2]) -> Option<Lane> {
+        let vantage = self.config.vantages.iter().find(|one| one.id == vantage)?;
+        let request = |(arm, endpoint): (&Name, &str)| {
+            let endpoint = self.endpoint(endpoint)?;
+            let service = service_url(endpoint, &self.service);
+            let url = HttpUrl { path: endpoint.url.path.clone(), ..service };
+            let host = arm.without_dot().to_owned();
+            let by = |(connection, share): (Connection, f64)| {
+                let request = Request {
+                    key: format!("{} {arm} {}", vantage.id, connection.as_str()),
+                    connect_to: Some(HostPort { host: host.clone(), port: url.port }),
+                    proxy: vantage.proxy.clone(),
+                    connection,
+                    timeout: self.config.probe.timeout,
+                    names: Names::Authoritative(self.servers.clone()),
+                    subnet: vantage.subnet4.or(vantage.subnet6),
+                    ..Request::get(url.clone())
+                };
+                (share, Arc::new(request))
+            };
+            Some(cost_shares(&self.config).into_iter().map(by).collect())
+        };
+        let [old, new] = arms.map(request);
+        Some(Lane { vantage: vantage.id.clone(), old: old?, new: new? })
     }
 
     fn endpoint(&self, id: &str) -> Option<&Endpoint> {
@@ -212,6 +262,20 @@ impl Observer {
             RecordType::Aaaa => vantage.subnet6.or(vantage.subnet4),
             _ => vantage.subnet4.or(vantage.subnet6),
         }
+    }
+}
+
+/// The connections that are measured, with their shares of the cost.
+fn cost_shares(config: &Config) -> Vec<(Connection, f64)> {
+    let cold_share = config.evidence.cold_share;
+    let is_measured = |connection| config.probe.connections.contains(&connection);
+    match (is_measured(Connection::Cold), is_measured(Connection::Warm)) {
+        (true, true) if cold_share <= 0.0 => vec![(Connection::Warm, 1.0)],
+        (true, true) if cold_share < 1.0 => {
+            vec![(Connection::Cold, cold_share), (Connection::Warm, 1.0 - cold_share)]
+        }
+        (false, true) => vec![(Connection::Warm, 1.0)],
+        _ => vec![(Connection::Cold, 1.0)],
     }
 }
 

@@ -16,9 +16,10 @@ use crate::mark::{Marks, Shadow};
 use crate::name::{Label, Name};
 use crate::record::{Action, Change, HealthCheck, RecordSet};
 use crate::topology::{Shares, Tree};
-use crate::zone::{HealthCheckSpec, ZoneFacts};
+use crate::zone::{BrakeSpec, HealthCheckSpec, ZoneFacts};
 
-pub use arms::home;
+pub(crate) use arms::BRAKE;
+pub use arms::{CanaryPlanError, home};
 
 /// The version of the plan document. Others are refused.
 pub const FORMAT: u32 = 1;
@@ -39,13 +40,50 @@ pub enum Intent {
     Drain(String),
     /// Puts a drained Region back into answers.
     Restore(String),
+    /// One step of a canary.
+    Canary {
+        /// The new arm's share of 100; 0 only puts the wrapper around what stands.
+        percent: u8,
+        /// What all steps have in common.
+        terms: CanaryTerms,
+    },
+}
+
+/// What all steps of a canary have in common.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CanaryTerms {
+    /// The id of the plan whose labels the new arm has.
+    pub plan: String,
+    /// The new arm's shares of 100, rising to 100.
+    pub percents: Vec<u8>,
+    /// How long a step is observed at least, once answers of before it have expired, milliseconds.
+    pub observe_ms: i64,
+    /// From one sample of an arm to the next, milliseconds.
+    pub every_ms: i64,
+    /// What takes the new arm out of answers when the advisor is silent.
+    pub brake: BrakeSpec,
 }
 
 impl Intent {
     /// Whether clients are sent elsewhere, and not merely back.
     #[must_use]
     pub fn routes(&self) -> bool {
-        matches!(self, Self::Route | Self::Drain(_) | Self::Restore(_))
+        matches!(self, Self::Route | Self::Drain(_) | Self::Restore(_) | Self::Canary { .. })
+    }
+
+    /// Whether what it does rests on evidence.
+    #[must_use]
+    pub fn rests_on_evidence(&self) -> bool {
+        matches!(self, Self::Route | Self::Canary { .. })
+    }
+
+    /// Of a step of a canary: what its steps have in common.
+    #[must_use]
+    pub fn canary(&self) -> Option<&CanaryTerms> {
+        match self {
+            Self::Canary { terms, .. } => Some(terms),
+            _ => None,
+        }
     }
 }
 
@@ -275,6 +313,34 @@ impl Plan {
         Ok(plan)
     }
 
+    /// The id by which it is taken back: of a canary's step that of the plan it leads to.
+    #[must_use]
+    pub fn undone_by(&self) -> String {
+        self.intent.canary().map_or_else(|| self.id(), |terms| terms.plan.clone())
+    }
+
+    /// The endpoints that a label may be answered with once the plan is applied: more than one while
+    /// two arms stand.
+    #[must_use]
+    pub fn endpoints_of(&self, label: &str) -> Vec<&str> {
+        let new: Vec<&str> = match (self.weights.get(label), self.labels.get(label)) {
+            (Some(shares), _) => shares.iter().map(|(endpoint, _)| endpoint).collect(),
+            (None, one) => one.map(String::as_str).into_iter().collect(),
+        };
+        let Intent::Canary { percent, .. } = self.intent else { return new };
+        let moved = self.moves.iter().find(|step| step.label == label);
+        let old: Vec<&str> = match moved.map(|step| (&step.weights_before, step.from.as_str())) {
+            Some((Some(shares), _)) => shares.iter().map(|(endpoint, _)| endpoint).collect(),
+            Some((None, from)) => vec![from],
+            None => Vec::new(),
+        };
+        match percent {
+            0 if !old.is_empty() => old,
+            0 | 100.. => new,
+            _ => new.into_iter().chain(old).collect(),
+        }
+    }
+
     /// The record sets in scope once the plan is applied, with CallerReferences for checks.
     #[must_use]
     pub fn desired(&self) -> Vec<RecordSet> {
@@ -495,18 +561,26 @@ impl Ground<'_> {
     /// generation only rises.
     #[must_use]
     pub fn rollback(&self, undone: &Plan) -> Plan {
+        self.rollback_all(undone, &[])
+    }
+
+    /// The same for a canary: what its first step found, at all names that any of its steps changed.
+    #[must_use]
+    pub fn rollback_all(&self, first: &Plan, later: &[&Plan]) -> Plan {
         let marks = Marks::of(self.service);
         let ours = [marks.lock(), marks.owner()];
-        let names: Vec<Name> = undone
-            .changes
-            .iter()
+        let names: BTreeSet<Name> = std::iter::once(&first)
+            .chain(later)
+            .flat_map(|step| &step.changes)
             .map(|change| change.resource_record_set.name.clone())
             .filter(|name| !ours.contains(name))
             .collect();
-        let prior = undone.prior.iter().filter(|set| names.contains(&set.name)).cloned().collect();
-        let mut plan = self.document(Intent::Rollback(undone.id()), &self.replacing(&names, prior));
-        (plan.labels, plan.weights) = (undone.labels.clone(), undone.weights.clone());
-        for step in &undone.moves {
+        let names: Vec<Name> = names.into_iter().collect();
+        let prior = first.prior.iter().filter(|set| names.contains(&set.name)).cloned().collect();
+        let intent = Intent::Rollback(first.undone_by());
+        let mut plan = self.document(intent, &self.replacing(&names, prior));
+        (plan.labels, plan.weights) = (first.labels.clone(), first.weights.clone());
+        for step in &first.moves {
             let before = step.before();
             plan.labels.insert(step.label.clone(), before.first().to_owned());
             plan.weights.remove(&step.label);

@@ -110,11 +110,18 @@ async fn ask<A: Answers>(
             return;
         }
     };
+    // Of two arms the new one may have other labels.
+    let next = if has_shadow && plan.intent.canary().is_some() {
+        answers.preferred(Shadow::Next).await.unwrap_or_default()
+    } else {
+        BTreeMap::new()
+    };
     let targets = target_addresses(plan, &families, answers, report).await;
     for answered in answers.answers(&families).await {
         report.asked += 1;
-        let label = preferred.get(&answered.question.vantage);
-        match judge(plan, label, &answered, &targets) {
+        let vantage = &answered.question.vantage;
+        let expected = expected(plan, preferred.get(vantage), next.get(vantage));
+        match judge(&expected, &answered, &targets) {
             Ok(()) => report.as_planned += 1,
             Err(cause) => report.otherwise.push(cause),
         }
@@ -130,7 +137,7 @@ async fn target_addresses<A: Answers>(
     report: &mut Verification,
 ) -> Targets {
     let mut targets = Targets::new();
-    for endpoint in plan.targets() {
+    for endpoint in expected(plan, None, None) {
         for family in families {
             match answers.target_addresses(endpoint, family).await {
                 Ok(found) => {
@@ -143,29 +150,29 @@ async fn target_addresses<A: Answers>(
     targets
 }
 
-/// An answer is as planned when it is an address of the endpoint that the preferred label points
-/// at, or, since a service may rotate its addresses, when it proved that endpoint's Region over TLS.
-fn judge(
-    plan: &Plan,
-    label: Option<&Label>,
-    answered: &Answered,
-    targets: &Targets,
-) -> Result<(), String> {
+/// The endpoints that a vantage may be answered with: those of the labels that are preferred for it
+/// among the live ones and, while two arms stand, among the next. Where none is known: any.
+fn expected<'a>(plan: &'a Plan, live: Option<&Label>, next: Option<&Label>) -> BTreeSet<&'a str> {
+    if live.is_none() {
+        let labels = plan.labels.keys();
+        return labels.flat_map(|label| plan.endpoints_of(label)).collect();
+    }
+    let labels = live.into_iter().chain(next);
+    labels.flat_map(|label| plan.endpoints_of(label.as_str())).collect()
+}
+
+/// An answer is as planned when it is an address of an endpoint that is expected, or, since a service
+/// may rotate its addresses, when it proved that endpoint's Region over TLS.
+fn judge(expected: &BTreeSet<&str>, answered: &Answered, targets: &Targets) -> Result<(), String> {
     let (vantage, family) = (&answered.question.vantage, &answered.question.family);
     let addresses =
         answered.addresses.as_ref().map_err(|cause| format!("{family} for {vantage}: {cause}"))?;
-    let wanted: Vec<&str> = match label.map(Label::as_str) {
-        Some(label) => match (plan.weights.get(label), plan.labels.get(label)) {
-            (Some(shares), _) => shares.iter().map(|(endpoint, _)| endpoint).collect(),
-            (None, one) => one.map(String::as_str).into_iter().collect(),
-        },
-        None => plan.targets().into_iter().collect(),
-    };
     let is_target = |endpoint: &&str| {
         targets
             .get(&((*endpoint).to_owned(), family.clone()))
             .is_some_and(|known| !addresses.is_empty() && addresses.is_subset(known))
     };
+    let wanted: Vec<&str> = expected.iter().copied().collect();
     let by_address = wanted.iter().any(is_target);
     let shown: Vec<String> = addresses.iter().map(ToString::to_string).collect();
     match &answered.proven {

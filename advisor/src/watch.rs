@@ -76,12 +76,21 @@ pub fn hold(
     }
     // What was taken back was a change all the same, and whoever made it counts.
     let recent = |operation: &&Operation| {
-        operation.plan.intent == Intent::Route
+        is_change(&operation.plan.intent)
             && operation.is_in_place()
             && now_ms.saturating_sub(operation.last_at_ms) < DAY_MS
     };
     let made = operations.iter().filter(recent).count();
     (made >= rule.changes_a_day).then_some(Hold::Ceiling { made, limit: rule.changes_a_day })
+}
+
+/// Whether it moves traffic by advice: of a canary its first percentage stands for all of it.
+fn is_change(intent: &Intent) -> bool {
+    match intent {
+        Intent::Route => true,
+        Intent::Canary { percent, terms } => terms.percents.first() == Some(percent),
+        _ => false,
+    }
 }
 
 #[cfg(test)]

@@ -55,6 +55,18 @@ pub struct HealthCheckSpec {
     pub path: String,
 }
 
+/// A health check that follows the data of a `CloudWatch` alarm: a canary's brake. Too little data
+/// counts as unhealthy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BrakeSpec {
+    /// Deterministic, as of any health check.
+    pub caller_reference: String,
+    /// The alarm's Region.
+    pub region: String,
+    /// The alarm's name.
+    pub alarm: String,
+}
+
 /// A health check that exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExistingHealthCheck {
@@ -189,6 +201,12 @@ pub trait Zone: Sync {
     fn ensure_health_check(
         &self,
         spec: &HealthCheckSpec,
+    ) -> impl Future<Output = Result<String, ZoneError>> + Send;
+
+    /// Finds or creates the health check of a brake, and returns its id.
+    fn ensure_brake(
+        &self,
+        spec: &BrakeSpec,
     ) -> impl Future<Output = Result<String, ZoneError>> + Send;
 
     /// What the checkers of a health check see now.

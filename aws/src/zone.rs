@@ -6,8 +6,8 @@
 use advisor::name::Name;
 use advisor::record::{ChangeBatch, RecordSet, RecordType};
 use advisor::zone::{
-    ChangeId, ChangeStatus, ExistingHealthCheck, HealthCheckSpec, Observations, Protection, Zone,
-    ZoneError, ZoneFacts,
+    BrakeSpec, ChangeId, ChangeStatus, ExistingHealthCheck, HealthCheckSpec, Observations,
+    Protection, Zone, ZoneError, ZoneFacts,
 };
 use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
@@ -311,20 +311,27 @@ impl Zone for Route53Zone {
             .enable_sni(spec.https)
             .build()
             .map_err(|error| ZoneError::Failed(error.to_string()))?;
-        let reply = self
-            .api
-            .client
-            .create_health_check()
-            .caller_reference(&spec.caller_reference)
-            .health_check_config(config)
-            .send()
-            .await
-            .map_err(|error| translate(&error, Effect::Writes, self.facts.name.as_str()))?;
-        let id = reply
-            .health_check
-            .map(|check| check.id)
-            .ok_or_else(|| ZoneError::Failed("the reply names no health check".into()))?;
-        self.tag(&id, spec).await;
+        let id = self.create_check(&spec.caller_reference, config).await?;
+        self.tag(&id, &spec.endpoint).await;
+        Ok(id)
+    }
+
+    async fn ensure_brake(&self, spec: &BrakeSpec) -> Result<String, ZoneError> {
+        let failed =
+            |error: aws_sdk_route53::error::BuildError| ZoneError::Failed(error.to_string());
+        let alarm = sdk::AlarmIdentifier::builder()
+            .region(sdk::CloudWatchRegion::from(spec.region.as_str()))
+            .name(&spec.alarm)
+            .build()
+            .map_err(failed)?;
+        let config = sdk::HealthCheckConfig::builder()
+            .r#type(sdk::HealthCheckType::CloudwatchMetric)
+            .alarm_identifier(alarm)
+            .insufficient_data_health_status(sdk::InsufficientDataHealthStatus::Unhealthy)
+            .build()
+            .map_err(failed)?;
+        let id = self.create_check(&spec.caller_reference, config).await?;
+        self.tag(&id, "canary brake").await;
         Ok(id)
     }
 
@@ -373,8 +380,29 @@ fn existing(check: sdk::HealthCheck) -> ExistingHealthCheck {
 }
 
 impl Route53Zone {
+    /// Creates a health check, or finds the one that its reference already made.
+    async fn create_check(
+        &self,
+        caller_reference: &str,
+        config: sdk::HealthCheckConfig,
+    ) -> Result<String, ZoneError> {
+        let reply = self
+            .api
+            .client
+            .create_health_check()
+            .caller_reference(caller_reference)
+            .health_check_config(config)
+            .send()
+            .await
+            .map_err(|error| translate(&error, Effect::Writes, self.facts.name.as_str()))?;
+        let check = reply.health_check;
+        check
+            .map(|check| check.id)
+            .ok_or_else(|| ZoneError::Failed("the reply names no health check".into()))
+    }
+
     /// Names the check for people. Without the permission to tag it works all the same.
-    async fn tag(&self, id: &str, spec: &HealthCheckSpec) {
+    async fn tag(&self, id: &str, of: &str) {
         let tag = |key: &str, value: &str| sdk::Tag::builder().key(key).value(value).build();
         let tagged = self
             .api
@@ -382,8 +410,8 @@ impl Route53Zone {
             .change_tags_for_resource()
             .resource_type(sdk::TagResourceType::Healthcheck)
             .resource_id(id)
-            .add_tags(tag("Name", &format!("nearside {}", spec.endpoint)))
-            .add_tags(tag("nearside:endpoint", &spec.endpoint))
+            .add_tags(tag("Name", &format!("nearside {of}")))
+            .add_tags(tag("nearside:endpoint", of))
             .send()
             .await;
         if let Err(error) = tagged {

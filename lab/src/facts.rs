@@ -7,7 +7,8 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::scenario::{ConfigSpec, EndpointKind};
+use crate::cloudwatch::API_NAME;
+use crate::scenario::{ConfigSpec, EndpointKind, Scenario};
 use crate::world::{Behavior, Endpoint, TierKind, World};
 
 /// The facts of a running lab.
@@ -189,6 +190,18 @@ struct EndpointConfig<'a> {
     health_url: String,
     region_proof: &'static str,
     alias: AliasFacts,
+    metrics: MetricsConfig<'a>,
+}
+
+/// Where CloudWatch has what the endpoint's Region publishes of it.
+#[derive(Serialize)]
+struct MetricsConfig<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    api_name: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    api_id: Option<&'a str>,
+    function: &'static str,
+    period: String,
 }
 
 #[derive(Serialize)]
@@ -234,7 +247,7 @@ pub(crate) fn nearside_toml(
         name,
         zone: &scenario.zone,
         vantage: vantages.map(|v| vantage_config(v, wiring.socks5)).collect(),
-        endpoint: world.endpoints().iter().map(|e| endpoint_config(e, name, wiring.port)).collect(),
+        endpoint: world.endpoints().iter().map(|e| endpoint_config(e, scenario, wiring)).collect(),
         target: target_facts(world, wiring.port),
         probe: probe_config(&scenario.config, wiring.ca),
         evidence: evidence_config(&scenario.config),
@@ -262,7 +275,13 @@ fn vantage_config(vantage: VantageFacts, socks5: SocketAddr) -> VantageConfig {
     }
 }
 
-fn endpoint_config<'a>(endpoint: &'a Endpoint, name: &str, port: u16) -> EndpointConfig<'a> {
+fn endpoint_config<'a>(
+    endpoint: &'a Endpoint,
+    scenario: &Scenario,
+    wiring: &Wiring<'_>,
+) -> EndpointConfig<'a> {
+    let (name, port) = (&scenario.name, wiring.port);
+    let is_http = endpoint.kind == EndpointKind::Http;
     EndpointConfig {
         id: &endpoint.region,
         region: &endpoint.region,
@@ -277,6 +296,12 @@ fn endpoint_config<'a>(endpoint: &'a Endpoint, name: &str, port: u16) -> Endpoin
         alias: AliasFacts {
             dns_name: endpoint.dns_name.clone(),
             hosted_zone_id: endpoint.hosted_zone_id.clone(),
+        },
+        metrics: MetricsConfig {
+            api_name: (!is_http).then_some(API_NAME),
+            api_id: is_http.then_some(endpoint.api_id.as_str()),
+            function: API_NAME,
+            period: span(u64::from(scenario.metrics_period_s) * 1_000),
         },
     }
 }
@@ -316,7 +341,6 @@ fn span(ms: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::Scenario;
 
     #[test]
     fn spans_use_the_largest_whole_unit() {
@@ -344,6 +368,8 @@ mod tests {
             Some("https://ap-southeast-1.api.nearside.test:8443/health")
         );
         assert_eq!(endpoint["alias"]["hosted_zone_id"].as_str(), Some("ZL327KTPIQFUL"));
+        assert_eq!(endpoint["metrics"]["api_name"].as_str(), Some("api"));
+        assert_eq!(endpoint["metrics"]["period"].as_str(), Some("1m"));
         assert_eq!(parsed["probe"]["interval"].as_str(), Some("500ms"));
         assert_eq!(parsed["evidence"]["blocks"].as_integer(), Some(18));
         assert_eq!(parsed["evidence"]["volatility_history"].as_str(), Some("2m"));

@@ -55,7 +55,7 @@ impl Ground {
         let (stop, stopped) = watch::channel(false);
         let timer = Timer::start().map_err(server("timer"))?;
         let authority = Authority::new(crate::clock::calendar())?;
-        let metrics = CloudWatch::new();
+        let metrics = CloudWatch::new(world.scenario().metrics_period_s < 60);
         let endpoints = Endpoints::start(&world, &authority, &timer, &metrics, &stopped)?;
         let wan = Wan::start(Arc::clone(&world), names, timer, stopped.clone())
             .await

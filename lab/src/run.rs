@@ -155,11 +155,12 @@ impl Internet for World {
     }
 
     fn resource(&self, dns_name: &str) -> Option<Resource> {
-        Self::resource(self, dns_name).map(resource)
+        Self::resource(self, dns_name).map(|found| resource(found, self.scenario().answer_ttl_s))
     }
 
     fn resource_for(&self, dns_name: &str, client: IpAddr) -> Option<Resource> {
-        Self::resource_for(self, dns_name, client).map(resource)
+        let found = Self::resource_for(self, dns_name, client);
+        found.map(|found| resource(found, self.scenario().answer_ttl_s))
     }
 
     fn by_network(&self, dns_name: &str) -> bool {
@@ -167,9 +168,9 @@ impl Internet for World {
     }
 }
 
-fn resource(found: AwsResource) -> Resource {
+fn resource(found: AwsResource, ttl_s: u32) -> Resource {
     let AwsResource { hosted_zone_id, ipv4, ipv6 } = found;
-    Resource { hosted_zone_id, ipv4, ipv6 }
+    Resource { hosted_zone_id, ipv4, ipv6, ttl_s }
 }
 
 /// One latency alias A and AAAA at the service name for each endpoint, and each endpoint's own domain.

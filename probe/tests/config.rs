@@ -9,8 +9,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use probe::config::{
-    Config, ConfigError, DEFAULTS, Flags, NameSource, Population, RegionProof, TargetKind, build,
-    warm_interval_bound,
+    ApiDimension, Config, ConfigError, DEFAULTS, Flags, NameSource, Population, RegionProof,
+    TargetKind, build, warm_interval_bound,
 };
 use probe::sample::Connection;
 use proptest::prelude::*;
@@ -89,6 +89,7 @@ health_url = "https://eu.example.test/health"
 region_proof = "/region"
 capacity = 500.0
 alias = { dns_name = "D-1.execute-api.eu-west-1.amazonaws.com.", hosted_zone_id = "ZLY8HYME6SFDD" }
+metrics = { api_id = "a1b2c3", function = "orders", concurrency = 500, period = "5s" }
 [[target]]
 id = "static"
 kind = "static"
@@ -152,6 +153,10 @@ region = "us-east-1"
     assert_eq!(endpoint.region_proof, Some(RegionProof::Pointer("/region".into())));
     let alias = endpoint.alias.as_ref().unwrap();
     assert_eq!(alias.dns_name, "d-1.execute-api.eu-west-1.amazonaws.com");
+    let metrics = endpoint.metrics.as_ref().unwrap();
+    assert_eq!(metrics.api, ApiDimension::Id("a1b2c3".into()));
+    assert_eq!((metrics.function.as_str(), metrics.period), ("orders", Duration::from_secs(5)));
+    assert_eq!(metrics.concurrency, 500.0);
     assert_eq!(config.probe.connections, Connection::ALL);
     assert_eq!(config.dns.servers[1].port(), 53);
     assert_eq!(config.guard.freeze[0].end_ms - config.guard.freeze[0].start_ms, 86_400_000);

@@ -1,22 +1,25 @@
 //! `advisor apply`, `advisor rollback`, `advisor history`, and the way every write takes.
 
 use std::path::Path;
+use std::time::Duration;
 
 use advisor::answers::Answers as _;
 use advisor::apply::{Applier, Outcome, Patience, difference_since};
+use advisor::canary::Brake as _;
 use advisor::domains;
-use advisor::guard::{Situation, guard, registry_names};
-use advisor::journal::{Ending, Operation};
+use advisor::guard::{Cleared, Situation, guard, registry_names};
+use advisor::journal::{Ending, Operation, newest_standing};
 use advisor::observe::Observer;
-use advisor::plan::{Intent, Plan};
+use advisor::plan::{CanaryTerms, Intent, Plan};
 use advisor::settings;
 use advisor::survey::ZoneView;
 use advisor::zone::{Protection, Zone as _};
-use aws::{ApiGateway, Route53Zone};
+use aws::{ApiGateway, CloudWatchBrake, Route53Zone};
 use probe::clock::SystemClock;
 use serde_json::json;
 
 use crate::cli::{ApplyArgs, RollbackArgs};
+use crate::command::canary::{self, Pace};
 use crate::failure::{Exit, Failure};
 use crate::setup::Setup;
 use crate::show;
@@ -24,15 +27,23 @@ use crate::terminal::Terminal;
 
 /// `advisor apply PLAN`, `advisor apply --resume`
 pub async fn apply(setup: &Setup, terminal: Terminal, args: &ApplyArgs) -> Result<(), Failure> {
-    let outcome = match &args.plan {
-        Some(path) => {
-            let plan = read_plan(path)?;
-            if plan.is_empty() {
-                return terminal.result("nothing to do\n", &json!({"applied": null}));
-            }
-            Writer::open(setup, terminal).await?.write(plan, args.yes).await?
+    let outcome = if let Some(path) = &args.plan {
+        let plan = read_plan(path)?;
+        if plan.is_empty() {
+            return terminal.result("nothing to do\n", &json!({"applied": null}));
         }
-        None => Writer::open(setup, terminal).await?.resume().await?,
+        let writer = Writer::open(setup, terminal).await?;
+        if let Some(percents) = &args.canary {
+            let pace = Pace { percents, observe: args.observe, every: args.every };
+            return canary::apply(&writer, plan, pace, args.yes).await;
+        }
+        writer.write(plan, args.yes).await?
+    } else {
+        let writer = Writer::open(setup, terminal).await?;
+        if let Some(step) = canary::interrupted(&setup.operations()?) {
+            return canary::resume(&writer, step).await;
+        }
+        writer.resume().await?
     };
     terminal.result(&show::outcome_text(&outcome), &show::outcome_json(&outcome))
 }
@@ -111,16 +122,74 @@ impl<'a> Writer<'a> {
     /// Applies a plan. One that is verified and misleads clients is taken back at once.
     pub async fn write(&self, plan: Plan, yes: bool) -> Result<Outcome, Failure> {
         let mut applier = self.applier().await?;
+        let cleared = self.confirmed(plan, "", yes).await?;
+        let outcome = applier.apply(&cleared).await?;
+        drop(applier);
+        self.settle(outcome).await
+    }
+
+    /// The plan as cleared right now, once whoever must be asked has said yes to it and to `more`.
+    pub(super) async fn confirmed(
+        &self,
+        plan: Plan,
+        more: &str,
+        yes: bool,
+    ) -> Result<Cleared<Plan>, Failure> {
         // Before the proofs, which must be fresh.
-        let what = format!("{}{}", show::plan_text(&plan), self.whose().await);
+        let what = format!("{}{more}{}", show::plan_text(&plan), self.whose().await);
         let cleared = self.clear(plan.clone()).await?;
         let question = format!("Apply plan {} to {}?", plan.id(), plan.service);
         self.ask(&what, &question, yes)?;
         // Whoever was asked may have taken a while: what was proven must be fresh.
-        let cleared = if yes { cleared } else { self.clear(plan).await? };
+        if yes { Ok(cleared) } else { self.clear(plan).await }
+    }
+
+    /// Applies a plan that somebody has confirmed as a part of another one.
+    pub(super) async fn write_part(&self, plan: Plan) -> Result<Outcome, Failure> {
+        let mut applier = self.applier().await?;
+        let cleared = self.clear(plan).await?;
         let outcome = applier.apply(&cleared).await?;
         drop(applier);
         self.settle(outcome).await
+    }
+
+    /// What commands work with.
+    pub(super) fn setup(&self) -> &Setup {
+        self.setup
+    }
+
+    /// How to talk.
+    pub(super) fn terminal(&self) -> Terminal {
+        self.terminal
+    }
+
+    /// What clients see.
+    pub(super) fn observer(&self) -> &Observer {
+        &self.observer
+    }
+
+    /// How long a write may take until it has failed.
+    pub(super) fn longest_write(&self) -> Duration {
+        let Patience { observed, in_sync, busy, lost, .. } = self.patience;
+        observed + in_sync + busy + lost
+    }
+
+    /// The zone as it is.
+    pub(super) async fn view(&self) -> Result<ZoneView, Failure> {
+        Ok(ZoneView::read(&self.zone, &self.setup.config).await?)
+    }
+
+    /// The alarm and the metric of a canary's brake.
+    pub(super) async fn brake(&self, terms: &CanaryTerms) -> CloudWatchBrake {
+        CloudWatchBrake::open(&self.setup.access, &terms.brake, &self.setup.config.name).await
+    }
+
+    /// Deletes the alarm of a canary that is over. Without its health check it does nothing any more.
+    pub(super) async fn disarm(&self, terms: &CanaryTerms) {
+        if let Err(cause) = self.brake(terms).await.disarm().await {
+            let alarm = &terms.brake.alarm;
+            self.terminal.say(&format!("note: alarm {alarm} could not be deleted: {cause}"));
+        }
     }
 
     /// Where the change goes and whose zone it is, for people to see before they confirm.
@@ -175,7 +244,11 @@ impl<'a> Writer<'a> {
     }
 
     /// The same, however it ends.
-    async fn take_back(&self, id: Option<&str>, yes: bool) -> Result<Option<Outcome>, Failure> {
+    pub(super) async fn take_back(
+        &self,
+        id: Option<&str>,
+        yes: bool,
+    ) -> Result<Option<Outcome>, Failure> {
         let mut applier = self.applier().await?;
         let unfinished = applier.journal.unfinished().map(|operation| &operation.plan.intent);
         if matches!(unfinished, Some(Intent::Rollback(undone)) if id.is_none_or(|id| id == undone))
@@ -185,22 +258,24 @@ impl<'a> Writer<'a> {
         applier.settle().await?;
         let operations = applier.journal.operations().to_vec();
         drop(applier);
-        let Some(operation) = standing(&operations, id)? else { return Ok(None) };
-        let view = ZoneView::read(&self.zone, &self.setup.config).await?;
-        if let Some(difference) = difference_since(operation, &view.records) {
-            let message =
-                format!("the zone is not as plan {} left it: {difference}", operation.plan.id());
-            return Err(Failure::new(Exit::Drift, message).hint(
-                "somebody changed it since: restore by hand what `advisor history --json` shows",
-            ));
-        }
-        let plan = view.ground(self.setup.now_ms()).rollback(&operation.plan);
+        let standing = standing(&operations, id)?;
+        let plans: Vec<&Plan> = standing.iter().map(|operation| &operation.plan).collect();
+        let (Some(newest), Some((first, later))) = (standing.last(), plans.split_first()) else {
+            return Ok(None);
+        };
+        let view = self.view().await?;
+        not_changed_since(newest, &view)?;
+        let plan = view.ground(self.setup.now_ms()).rollback_all(first, later);
         let mut applier = self.applier().await?;
         let what = format!("{}{}", show::plan_text(&plan), self.whose().await);
         let cleared = self.clear(plan.clone()).await?;
-        let question = format!("Take plan {} back?", operation.plan.id());
+        let question = format!("Take plan {} back?", newest.plan.undone_by());
         self.ask(&what, &question, yes)?;
-        Ok(Some(applier.apply(&cleared).await?))
+        let outcome = applier.apply(&cleared).await?;
+        if let Some(terms) = newest.plan.intent.canary() {
+            self.disarm(terms).await;
+        }
+        Ok(Some(outcome))
     }
 
     /// What the guards would say of a plan now.
@@ -209,7 +284,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Asks the plan's targets and lets the guards judge.
-    async fn clear(&self, plan: Plan) -> Result<advisor::guard::Cleared<Plan>, Failure> {
+    async fn clear(&self, plan: Plan) -> Result<Cleared<Plan>, Failure> {
         let service = settings::service(&self.setup.config)?;
         let mut records = self.zone.record_sets(&service).await?;
         for name in registry_names(&service) {
@@ -260,7 +335,7 @@ impl<'a> Writer<'a> {
         // Only a change of routing is taken back by itself, and never what took one back.
         let Some(id) = applied
             .filter(|operation| operation.plan.intent.routes())
-            .map(|operation| operation.plan.id())
+            .map(|operation| operation.plan.undone_by())
         else {
             return Err(Failure::new(Exit::Failed, format!("in place, and not verified: {cause}")));
         };
@@ -287,7 +362,7 @@ impl<'a> Writer<'a> {
 
 /// How an apply ended that was taken back by itself. The records decide: an endpoint that answers
 /// wrongly does so before and after.
-fn reverted(cause: &str, taken_back: &Outcome) -> Failure {
+pub(super) fn reverted(cause: &str, taken_back: &Outcome) -> Failure {
     let records = taken_back.verification.as_ref();
     let restored = records.is_some_and(|seen| seen.missing.is_empty() && seen.foreign.is_empty());
     match &taken_back.ending {
@@ -307,31 +382,27 @@ fn reverted(cause: &str, taken_back: &Outcome) -> Failure {
     }
 }
 
-/// The newest operation that stands and was not taken back, and that `id` names if it is given.
+/// Refuses where somebody changed the zone since this operation.
+pub(super) fn not_changed_since(operation: &Operation, view: &ZoneView) -> Result<(), Failure> {
+    let Some(difference) = difference_since(operation, &view.records) else { return Ok(()) };
+    let message = format!("the zone is not as plan {} left it: {difference}", operation.plan.id());
+    Err(Failure::new(Exit::Drift, message)
+        .hint("somebody changed it since: restore by hand what `advisor history --json` shows"))
+}
+
+/// The newest operation that stands and was not taken back, a canary with all its steps, if `id` names it
+/// or none is given.
 fn standing<'a>(
     operations: &'a [Operation],
     id: Option<&str>,
-) -> Result<Option<&'a Operation>, Failure> {
-    let undone: Vec<&String> = operations
-        .iter()
-        .filter(|operation| operation.is_in_place())
-        .filter_map(|operation| match &operation.plan.intent {
-            Intent::Rollback(id) => Some(id),
-            _ => None,
-        })
-        .collect();
-    let stands = |operation: &&Operation| {
-        operation.is_in_place()
-            && !matches!(operation.plan.intent, Intent::Rollback(_))
-            && !undone.contains(&&operation.plan.id())
-    };
-    let newest = operations.iter().rev().find(stands);
-    match (newest, id) {
-        (Some(newest), Some(id)) if newest.plan.id() != id => {
-            let message = format!("plan {id} is not the newest that stands ({})", newest.plan.id());
+) -> Result<Vec<&'a Operation>, Failure> {
+    let standing = newest_standing(operations);
+    match (standing.last().map(|newest| newest.plan.undone_by()), id) {
+        (Some(newest), Some(id)) if newest != id => {
+            let message = format!("plan {id} is not the newest that stands ({newest})");
             Err(Failure::new(Exit::Refused, message).hint("take back the newer one first"))
         }
         (None, Some(id)) => Err(Failure::new(Exit::Refused, format!("plan {id} does not stand"))),
-        (newest, _) => Ok(newest),
+        _ => Ok(standing),
     }
 }

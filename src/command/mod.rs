@@ -1,6 +1,7 @@
 //! One module a command: wire, call, print. Deciding lives in the crates.
 
 pub mod apply;
+pub mod canary;
 pub mod cost;
 pub mod doctor;
 pub mod drain;

@@ -52,7 +52,7 @@ pub async fn run(setup: &Setup, terminal: Terminal, args: &WatchArgs) -> Result<
 }
 
 /// Tells when the process was asked to end: from now on a signal is kept until somebody looks.
-fn listen() -> Result<watch::Receiver<bool>, Failure> {
+pub(super) fn listen() -> Result<watch::Receiver<bool>, Failure> {
     let refused = |error| Failure::new(Exit::Failed, format!("cannot listen for signals: {error}"));
     let mut terminate = signal(SignalKind::terminate()).map_err(refused)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(refused)?;

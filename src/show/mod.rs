@@ -1,5 +1,6 @@
 //! How results look: text for people, JSON for scripts. Pure functions of what the crates return.
 
+pub mod canary;
 pub mod explain;
 pub mod init;
 pub mod lint;
@@ -146,6 +147,7 @@ fn intent_words(intent: &Intent) -> String {
         Intent::Rollback(id) => format!("roll back {id}"),
         Intent::Drain(region) => format!("drain {region}"),
         Intent::Restore(region) => format!("restore {region}"),
+        Intent::Canary { percent, terms } => format!("canary of {} at {percent} %", terms.plan),
     }
 }
 

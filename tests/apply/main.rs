@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test says where it failed by panicking")]
 
+mod canary;
 mod cli;
 mod crash;
 mod drift;

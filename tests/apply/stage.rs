@@ -18,8 +18,8 @@ use advisor::record::{ChangeBatch, RecordSet, RecordType};
 use advisor::settings;
 use advisor::survey::ZoneView;
 use advisor::zone::{
-    ChangeId, ChangeStatus, ExistingHealthCheck, HealthCheckSpec, Observations, Protection, Zone,
-    ZoneError, ZoneFacts,
+    BrakeSpec, ChangeId, ChangeStatus, ExistingHealthCheck, HealthCheckSpec, Observations,
+    Protection, Zone, ZoneError, ZoneFacts,
 };
 use aws::{Access, Route53Zone};
 use lab::route53::Options;
@@ -267,6 +267,10 @@ impl Zone for Stopping<'_> {
 
     async fn ensure_health_check(&self, spec: &HealthCheckSpec) -> Result<String, ZoneError> {
         self.pass(self.inner.ensure_health_check(spec)).await
+    }
+
+    async fn ensure_brake(&self, spec: &BrakeSpec) -> Result<String, ZoneError> {
+        self.pass(self.inner.ensure_brake(spec)).await
     }
 
     async fn observations(&self, id: &str) -> Result<Observations, ZoneError> {

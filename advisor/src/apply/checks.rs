@@ -10,9 +10,9 @@ use super::{Applier, ApplyError};
 use crate::answers::Answers;
 use crate::digest::sha256_hex;
 use crate::journal::{Ending, Event, Operation};
-use crate::plan::Plan;
-use crate::record::{HealthCheck, RecordSet};
-use crate::zone::{HealthCheckSpec, Zone, ZoneError};
+use crate::plan::{BRAKE, Intent, Plan};
+use crate::record::{Change, HealthCheck, RecordSet};
+use crate::zone::{BrakeSpec, HealthCheckSpec, Zone, ZoneError};
 
 impl<Z: Zone, A: Answers, C: Clock> Applier<'_, Z, A, C> {
     pub(super) async fn ensure_health_checks(
@@ -20,20 +20,18 @@ impl<Z: Zone, A: Answers, C: Clock> Applier<'_, Z, A, C> {
         operation: &Operation,
     ) -> Result<BTreeMap<String, String>, ApplyError> {
         let mut ids = operation.health_checks.clone();
-        for spec in &operation.plan.health_checks {
-            let caller_reference = spec.caller_reference.clone();
+        for one in checks_made(&operation.plan) {
+            let caller_reference = one.caller_reference().to_owned();
             if ids.contains_key(&caller_reference) {
                 continue;
             }
-            let own = own_reference(operation, &caller_reference);
-            self.note(Event::EnsuresHealthCheck { caller_reference: own.clone() })?;
-            let spec = HealthCheckSpec { caller_reference: own, ..spec.clone() };
+            let own = one.own(own_reference(operation, &caller_reference));
+            let own_reference = own.caller_reference().to_owned();
+            self.note(Event::EnsuresHealthCheck { caller_reference: own_reference })?;
             // Repeating is safe: Route 53 returns the check that a reference already made.
-            let ensured = self.patiently(|| self.zone.ensure_health_check(&spec)).await;
+            let ensured = self.patiently(|| self.ensure(&own)).await;
             let id = match ensured {
-                Err(ZoneError::Unsettled(_)) => {
-                    self.patiently(|| self.zone.ensure_health_check(&spec)).await?
-                }
+                Err(ZoneError::Unsettled(_)) => self.patiently(|| self.ensure(&own)).await?,
                 other => other?,
             };
             self.note(Event::HasHealthCheck {
@@ -45,6 +43,13 @@ impl<Z: Zone, A: Answers, C: Clock> Applier<'_, Z, A, C> {
         Ok(ids)
     }
 
+    async fn ensure(&self, wanted: &Wanted) -> Result<String, ZoneError> {
+        match wanted {
+            Wanted::Endpoint(spec) => self.zone.ensure_health_check(spec).await,
+            Wanted::Brake(spec) => self.zone.ensure_brake(spec).await,
+        }
+    }
+
     /// Waits until each check that the batch names anew sees its endpoint, new ones and found ones:
     /// without observations Route 53 counts a check as healthy.
     pub(super) async fn wait_observed(
@@ -53,11 +58,12 @@ impl<Z: Zone, A: Answers, C: Clock> Applier<'_, Z, A, C> {
         ids: &BTreeMap<String, String>,
     ) -> Result<(), ApplyError> {
         let started = self.clock.now();
-        let made = plan
-            .health_checks
+        let checks = checks_made(plan);
+        let made = checks
             .iter()
-            .filter_map(|spec| ids.get(&spec.caller_reference).map(|id| (&spec.endpoint, id)));
-        for (endpoint, id) in made.chain(&plan.reused_health_checks) {
+            .filter_map(|one| ids.get(one.caller_reference()).map(|id| (one.name(), id)));
+        let found = plan.reused_health_checks.iter().map(|(name, id)| (name.as_str(), id));
+        for (endpoint, id) in made.chain(found) {
             loop {
                 let seen = self.patiently(|| self.zone.observations(id)).await?;
                 if seen.is_healthy() {
@@ -66,7 +72,7 @@ impl<Z: Zone, A: Answers, C: Clock> Applier<'_, Z, A, C> {
                 let waited = self.clock.now().saturating_duration_since(started);
                 if waited >= self.patience.observed {
                     return Err(ApplyError::Unhealthy {
-                        endpoint: endpoint.clone(),
+                        endpoint: endpoint.to_owned(),
                         waited_s: waited.as_secs(),
                         healthy: seen.healthy,
                         reported: seen.reported,
@@ -78,12 +84,33 @@ impl<Z: Zone, A: Answers, C: Clock> Applier<'_, Z, A, C> {
         Ok(())
     }
 
-    /// Deletes the health checks of ours that `before` named and `after` does not.
-    pub(super) async fn retire(
+    /// Deletes what an operation leaves without a name, where it may: what a way back would name again
+    /// is kept.
+    pub(super) async fn retire_unnamed(
         &self,
-        before: &[RecordSet],
-        after: &[RecordSet],
+        operation: &Operation,
+        current: Vec<RecordSet>,
     ) -> Result<(), ApplyError> {
+        let (mut before, mut after) = (operation.plan.prior.clone(), current);
+        let operations = self.journal.operations();
+        let of = |id: &String| {
+            let id = id.clone();
+            operations.iter().filter(move |one| one.plan.undone_by() == id)
+        };
+        match &operation.plan.intent {
+            // A step that was interrupted at its very end may have left what only it named before.
+            Intent::Rollback(id) => before.extend(of(id).flat_map(|one| one.plan.prior.clone())),
+            Intent::Canary { terms, .. } => {
+                let first = of(&terms.plan).find(|one| one.is_in_place());
+                after.extend(first.iter().flat_map(|first| first.plan.prior.clone()));
+            }
+            _ => return Ok(()),
+        }
+        self.retire(&before, &after).await
+    }
+
+    /// Deletes the health checks of ours that `before` named and `after` does not.
+    async fn retire(&self, before: &[RecordSet], after: &[RecordSet]) -> Result<(), ApplyError> {
         let named = health_check_ids(after);
         let ours = self.patiently(|| self.zone.health_checks(HEALTH_CHECK_PREFIX)).await?;
         for id in health_check_ids(before) {
@@ -101,9 +128,10 @@ impl<Z: Zone, A: Answers, C: Clock> Applier<'_, Z, A, C> {
         operation: &Operation,
         cause: &str,
     ) -> Result<(), ApplyError> {
-        let specs = &operation.plan.health_checks;
-        let own: Vec<String> =
-            specs.iter().map(|spec| own_reference(operation, &spec.caller_reference)).collect();
+        let own: Vec<String> = checks_made(&operation.plan)
+            .iter()
+            .map(|one| own_reference(operation, one.caller_reference()))
+            .collect();
         let found = if own.is_empty() {
             Vec::new()
         } else {
@@ -126,6 +154,53 @@ fn own_reference(operation: &Operation, planned: &str) -> String {
     let seed = format!("{} {} {}", operation.plan.hash(), operation.number, operation.began_at_ms);
     format!("{planned}-{}", &sha256_hex(seed.as_bytes())[..8])
 }
+
+/// A health check that an operation makes.
+enum Wanted {
+    Endpoint(HealthCheckSpec),
+    Brake(BrakeSpec),
+}
+
+impl Wanted {
+    fn caller_reference(&self) -> &str {
+        match self {
+            Self::Endpoint(spec) => &spec.caller_reference,
+            Self::Brake(spec) => &spec.caller_reference,
+        }
+    }
+
+    /// What it is the check of.
+    fn name(&self) -> &str {
+        match self {
+            Self::Endpoint(spec) => &spec.endpoint,
+            Self::Brake(_) => BRAKE,
+        }
+    }
+
+    /// The same with another reference.
+    fn own(self, caller_reference: String) -> Self {
+        match self {
+            Self::Endpoint(spec) => Self::Endpoint(HealthCheckSpec { caller_reference, ..spec }),
+            Self::Brake(spec) => Self::Brake(BrakeSpec { caller_reference, ..spec }),
+        }
+    }
+}
+
+/// The health checks that a plan's changes name by their references.
+fn checks_made(plan: &Plan) -> Vec<Wanted> {
+    let mut checks: Vec<Wanted> =
+        plan.health_checks.iter().cloned().map(Wanted::Endpoint).collect();
+    let brake = plan.intent.canary().map(|terms| &terms.brake).filter(|brake| {
+        let reference = HealthCheck::Reference(brake.caller_reference.clone());
+        let check = |change: &Change| change.resource_record_set.health_check.clone();
+        plan.changes.iter().any(|change| check(change).as_ref() == Some(&reference))
+    });
+    checks.extend(brake.cloned().map(Wanted::Brake));
+    checks
+}
+
+/// How the CallerReference of every brake begins.
+pub const BRAKE_PREFIX: &str = "nearside-brake-";
 
 /// How every CallerReference of ours begins.
 pub const HEALTH_CHECK_PREFIX: &str = "nearside-";

@@ -44,7 +44,7 @@ pub enum ApplyError {
     Drift(String),
     /// A health check that does not see its endpoint; nothing was written.
     #[error(
-        "health check of endpoint {endpoint} is not healthy after {waited_s} s ({healthy} of {reported} checkers); nothing was written"
+        "the health check of {endpoint} is not healthy after {waited_s} s ({healthy} of {reported} checkers); nothing was written"
     )]
     Unhealthy {
         /// The endpoint.

@@ -19,12 +19,12 @@ use crate::digest::sha256_hex;
 use crate::guard::Cleared;
 use crate::journal::{Ending, Event, Journal, Operation};
 use crate::name::Name;
-use crate::plan::{Intent, Plan, scope};
+use crate::plan::{Plan, scope};
 use crate::record::{ChangeBatch, RecordSet};
 use crate::verify::{Verification, verify};
 use crate::zone::{Zone, ZoneError};
 
-pub use checks::HEALTH_CHECK_PREFIX;
+pub use checks::{BRAKE_PREFIX, HEALTH_CHECK_PREFIX};
 pub use error::ApplyError;
 pub use state::difference_since;
 use state::{desired, first_difference, with_run};
@@ -230,9 +230,8 @@ impl<Z: Zone, A: Answers, C: Clock> Applier<'_, Z, A, C> {
             None => Ending::Applied,
             Some(cause) => Ending::Unverified(cause),
         };
-        let is_written = verification.missing.is_empty();
-        if is_written && matches!(operation.plan.intent, Intent::Rollback(_)) {
-            self.retire(&operation.plan.prior, &current).await?;
+        if verification.missing.is_empty() {
+            self.retire_unnamed(operation, current).await?;
         }
         self.note(Event::Ends(ending.clone()))?;
         let change_id = operation.accepted.clone().flatten().map(|id| id.0);

@@ -26,9 +26,11 @@ const MARGIN_SHARE: f64 = 0.05;
 /// By how much more often an arm may fail without being worse: one percentage point.
 const FAILURE_MARGIN: f64 = 0.01;
 /// Pairs that a window needs for a median.
-const PAIRS_MIN: usize = 5;
+pub const PAIRS_MIN: usize = 5;
+/// Windows, all of them good, until an arm is shown to be no slower: `sign_e(7, 0)` is the first over 20.
+const WINDOWS_MIN: i64 = 7;
 /// A step that shows nothing in so many times its least time is reverted.
-const STEP_TIMES_MAX: i64 = 4;
+pub const STEP_TIMES_MAX: i64 = 4;
 
 /// The times of a canary, milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +43,22 @@ pub struct CanaryRule {
     pub ttl_ms: i64,
     /// How long a step is observed once answers of before it have expired.
     pub observe_ms: i64,
+}
+
+impl CanaryRule {
+    /// How long a step lasts at least, from INSYNC on.
+    #[must_use]
+    pub fn least_ms(&self) -> i64 {
+        2 * self.ttl_ms + self.observe_ms
+    }
+
+    /// Whether a step is long enough for a promotion: evidence of latency is had when so many windows
+    /// are closed, and a step that shows nothing until its end is reverted.
+    #[must_use]
+    pub fn can_promote(&self) -> bool {
+        let windows_ms = (WINDOWS_MIN + 1) * self.window_ms;
+        2 * self.ttl_ms + windows_ms + self.timeout_ms < STEP_TIMES_MAX * self.least_ms()
+    }
 }
 
 /// What one vantage measured of both arms at one due time.
@@ -228,6 +246,12 @@ impl Canary {
         }
     }
 
+    /// Samples an arm of this step, once old answers had expired.
+    #[must_use]
+    pub fn samples(&self) -> u64 {
+        self.step.samples
+    }
+
     /// What the evidence says at `now_ms`.
     pub fn verdict(&mut self, now_ms: i64) -> Verdict {
         self.close_windows(now_ms);
@@ -246,8 +270,7 @@ impl Canary {
     }
 
     fn end_ms(&self) -> i64 {
-        let least_ms = 2 * self.rule.ttl_ms + self.rule.observe_ms;
-        self.step.in_sync_ms + STEP_TIMES_MAX * least_ms
+        self.step.in_sync_ms + STEP_TIMES_MAX * self.rule.least_ms()
     }
 
     /// Counts every window in which no sample can be outstanding any more.

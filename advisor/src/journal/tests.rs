@@ -109,3 +109,49 @@ fn a_label_rests_after_a_change_and_twice_as_long_after_each_reversal() {
     assert!(cooling(journal.operations(), 100, 4_400).is_empty());
     assert_eq!(cooling(journal.operations(), i64::MAX, 0)[&label], i64::MAX);
 }
+
+fn step(of: &str, percent: u8) -> Plan {
+    let brake = crate::zone::BrakeSpec {
+        caller_reference: "nearside-brake-x".into(),
+        region: "us-east-1".into(),
+        alarm: "x".into(),
+    };
+    let terms = crate::plan::CanaryTerms {
+        plan: of.into(),
+        percents: vec![50, 100],
+        observe_ms: 1,
+        every_ms: 1,
+        brake,
+    };
+    plan(Intent::Canary { percent, terms }, "a", "b")
+}
+
+#[test]
+fn the_steps_of_a_canary_stand_and_fall_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(&folder.path().join("x.journal")).unwrap();
+    let mut after = |plan: &Plan, ending: Ending| {
+        journal.begin(1, plan).unwrap();
+        if !matches!(ending, Ending::Abandoned(_)) {
+            journal.note(2, Event::Accepted { change_id: None }).unwrap();
+        }
+        journal.note(3, Event::Ends(ending)).unwrap();
+        let operations = journal.operations();
+        let newest = newest_standing(operations).iter().map(|one| one.number).collect::<Vec<_>>();
+        let all = standing(operations).iter().map(|one| one.number).collect::<Vec<_>>();
+        (newest, all, canary_under_way(operations).map(|one| one.number))
+    };
+    let route = plan(Intent::Route, "a", "b");
+    assert_eq!(after(&route, Ending::Applied), (vec![1], vec![1], None));
+    assert_eq!(after(&step("c", 0), Ending::Applied), (vec![2], vec![1, 2], Some(2)));
+    let given_up = Ending::Abandoned("x".into());
+    assert_eq!(after(&step("c", 50), given_up), (vec![2], vec![1, 2], Some(2)));
+    assert_eq!(after(&step("c", 50), Ending::Applied), (vec![2, 4], vec![1, 2, 4], Some(4)));
+    assert_eq!(after(&step("c", 100), Ending::Applied), (vec![2, 4, 5], vec![1, 2, 4, 5], None));
+    let back = plan(Intent::Rollback("c".into()), "b", "a");
+    assert_eq!(after(&back, Ending::Applied), (vec![1], vec![1], None));
+    // The same plan may stand again.
+    assert_eq!(after(&step("c", 0), Ending::Applied), (vec![7], vec![1, 7], Some(7)));
+    let back = plan(Intent::Rollback(route.id()), "b", "a");
+    assert_eq!(after(&back, Ending::Applied), (vec![7], vec![7], Some(7)));
+}

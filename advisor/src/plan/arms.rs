@@ -4,12 +4,43 @@
 
 use std::collections::BTreeSet;
 
-use super::{Ground, Intent, Plan};
+use super::{CanaryTerms, Ground, Intent, Plan};
 use crate::group::latency_sets;
 use crate::mark::{Marks, Shadow};
 use crate::name::{Label, Name};
-use crate::record::{Policy, RecordSet, RecordType};
-use crate::topology::{Arm, Shape, Shares, Site, Topology, TopologyError, Tree, read};
+use crate::record::{HealthCheck, Policy, RecordSet, RecordType};
+use crate::topology::{
+    Arm, Shape, Shares, Site, StepsError, Topology, TopologyError, Tree, read, steps_left,
+};
+
+/// What the brake is called among the health checks of a plan.
+pub(crate) const BRAKE: &str = "the canary's brake";
+
+/// Why a canary has no next step.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CanaryPlanError {
+    /// What stands, or what is planned.
+    #[error(transparent)]
+    Topology(#[from] TopologyError),
+    /// The shares, or another canary.
+    #[error(transparent)]
+    Steps(#[from] StepsError),
+    /// An arm has one endpoint a label.
+    #[error("the plan's labels have weights, and a canary's have none")]
+    Weighted,
+}
+
+impl CanaryPlanError {
+    /// What to try.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Topology(error) => error.hint(),
+            Self::Steps(error) => error.hint(),
+            Self::Weighted => "change weights without --canary, in steps of their own",
+        }
+    }
+}
 
 /// Where the tree stands that a plan without a canary changes: the service name, or the one arm below
 /// the wrapper. `None` while two arms stand.
@@ -60,8 +91,9 @@ impl Ground<'_> {
         sets
     }
 
-    /// The plan that puts `topology` in the place of what stands. Where only one tree stands at the end,
-    /// the shadow groups get its labels.
+    /// The plan that puts `topology` in the place of what stands. The shadow groups get the labels of
+    /// the one tree that stands at the end; of two arms, `live` those of the old one and `next` those of
+    /// the new one, which has a brake.
     pub fn stand(&self, intent: Intent, topology: &Topology) -> Result<Plan, TopologyError> {
         let site =
             Site { service: self.service, zone_id: &self.zone.id, endpoints: self.endpoints };
@@ -69,25 +101,85 @@ impl Ground<'_> {
         names.extend(topology.names(self.service));
         let mut sets = self.kept_at_service();
         sets.extend(topology.sets(&site)?);
-        if let Some(labels) = only_labels(topology) {
-            let marks = Marks::of(self.service);
-            for shadow in [Shadow::Live, Shadow::Next] {
-                names.insert(marks.shadow(shadow));
-                sets.extend(marks.shadow_sets(shadow, labels.iter().copied()));
-            }
+        let marks = Marks::of(self.service);
+        for (shadow, labels) in shadow_labels(topology) {
+            names.insert(marks.shadow(shadow));
+            sets.extend(marks.shadow_sets(shadow, labels.iter().copied()));
         }
         let names: Vec<Name> = names.into_iter().collect();
         let mut plan = self.document(intent, &self.replacing(&names, sets));
         plan.health_checks = self.health_checks(&plan.changes);
+        plan.reused_health_checks = self.reused_health_checks(&plan.changes);
         Ok(plan)
+    }
+
+    /// The plan of the next step of a canary, from what stands to the labels of `target`: a plan of
+    /// routing, or an earlier step of the same canary. `None` where all of it stands.
+    pub fn canary(
+        &self,
+        target: &Plan,
+        terms: &CanaryTerms,
+    ) -> Result<Option<Plan>, CanaryPlanError> {
+        let standing = self.topology()?;
+        let known = standing_brake(&standing);
+        let made = HealthCheck::Reference(terms.brake.caller_reference.clone());
+        let brake = known.clone().unwrap_or(made);
+        let tree = tree_of(target);
+        if target.intent.canary().is_none() && self.leads_to(target)? != tree {
+            return Err(CanaryPlanError::Weighted);
+        }
+        let mut left = steps_left(&standing, &tree, &terms.percents, &brake)?.into_iter();
+        let Some(step) = left.next() else { return Ok(None) };
+        let intent = Intent::Canary { percent: step.percent, terms: terms.clone() };
+        let mut plan = self.stand(intent, &step.topology)?;
+        if let (Some(HealthCheck::Id(id)), Some(_)) = (known, standing_brake(&step.topology)) {
+            plan.reused_health_checks.insert(BRAKE.to_owned(), id);
+        }
+        plan.labels.clone_from(&target.labels);
+        plan.moves.clone_from(&target.moves);
+        plan.effect = target.effect.clone();
+        plan.thresholds = target.thresholds.clone();
+        plan.unproven.clone_from(&target.unproven);
+        Ok(Some(plan))
+    }
+
+    /// The one tree that stands once a plan is applied without a canary.
+    fn leads_to(&self, plan: &Plan) -> Result<Tree, TopologyError> {
+        let trees = match read(self.service, &plan.desired(), self.endpoints)?.shape {
+            Shape::Plain(tree) => vec![tree],
+            Shape::Wrapped(arms) => arms.into_values().map(|state| state.tree).collect(),
+        };
+        Ok(trees.into_iter().next().unwrap_or_default())
     }
 }
 
-fn only_labels(topology: &Topology) -> Option<BTreeSet<&Label>> {
+/// The labels of a plan as a tree.
+fn tree_of(plan: &Plan) -> Tree {
+    plan.labels.iter().map(|(label, id)| (Label::new(label), Shares::one(id))).collect()
+}
+
+fn standing_brake(topology: &Topology) -> Option<HealthCheck> {
+    match &topology.shape {
+        Shape::Plain(_) => None,
+        Shape::Wrapped(arms) => arms.values().find_map(|state| state.brake.clone()),
+    }
+}
+
+/// The labels that each shadow group shows. Of two arms without a brake none is known to be the new
+/// one, and the groups stay as they are.
+fn shadow_labels(topology: &Topology) -> Vec<(Shadow, BTreeSet<&Label>)> {
+    if let Some([(_, old), (_, new)]) = topology.old_and_new() {
+        return vec![(Shadow::Live, labels(&old.tree)), (Shadow::Next, labels(&new.tree))];
+    }
     let tree = match &topology.shape {
-        Shape::Plain(tree) => tree,
-        Shape::Wrapped(arms) if arms.len() == 1 => &arms.values().next()?.tree,
-        Shape::Wrapped(_) => return None,
+        Shape::Plain(tree) => Some(tree),
+        Shape::Wrapped(arms) if arms.len() == 1 => arms.values().next().map(|state| &state.tree),
+        Shape::Wrapped(_) => None,
     };
-    Some(tree.keys().collect())
+    let both = |tree| [Shadow::Live, Shadow::Next].map(|shadow| (shadow, labels(tree)));
+    tree.into_iter().flat_map(both).collect()
+}
+
+fn labels(tree: &Tree) -> BTreeSet<&Label> {
+    tree.keys().collect()
 }

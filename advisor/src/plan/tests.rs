@@ -281,3 +281,75 @@ fn unusable_plan_files_say_why() {
     .map(message);
     insta::assert_snapshot!(shown.join("\n"));
 }
+
+/// A canary over a plain group: what each step's plan says, and what it leaves.
+#[test]
+fn the_steps_of_a_canary_lead_to_the_labels_of_its_plan() {
+    let service = name("api.example.com");
+    let endpoints = REGIONS.map(endpoint);
+    let zone = ZoneFacts {
+        id: "ZONE".into(),
+        name: name("example.com"),
+        name_servers: Vec::new(),
+        api: String::new(),
+    };
+    let mut records: Vec<RecordSet> = ["eu-west-1", "us-east-1"]
+        .iter()
+        .map(|region| adopted(region, region, RecordType::A))
+        .collect();
+    let ground = |records: &'_ [RecordSet], then: &dyn Fn(&Ground<'_>) -> Option<Plan>| {
+        let endpoints = &endpoints[..];
+        then(&Ground { zone: &zone, service: &service, records, endpoints, now_ms: 1 })
+    };
+    let move_to = |from: &str, to: &str| Move {
+        label: from.into(),
+        from: from.into(),
+        to: to.into(),
+        reason: "repoint".into(),
+        weights_before: None,
+        weights_after: None,
+    };
+    let target = ground(&records, &|ground| {
+        let live = live_group(&service, ground.records, &endpoints).unwrap();
+        let moves = vec![move_to("eu-west-1", "sa-east-1")];
+        Some(ground.route(&live, moves, Effect::default()))
+    });
+    let target = target.unwrap();
+    let terms = CanaryTerms {
+        plan: target.id(),
+        percents: vec![10, 100],
+        observe_ms: 1,
+        every_ms: 1,
+        brake: BrakeSpec {
+            caller_reference: "nearside-brake-x-g1".into(),
+            region: "us-east-1".into(),
+            alarm: "nearside-brake-x".into(),
+        },
+    };
+    let start = records.clone();
+    let mut said = Vec::new();
+    let mut steps = Vec::new();
+    while let Some(step) = ground(&records, &|ground| ground.canary(&target, &terms).unwrap()) {
+        let eu = step.endpoints_of("eu-west-1").join(" and ");
+        let us = step.endpoints_of("us-east-1").join(" and ");
+        said.push(format!("eu-west-1: {eu}; us-east-1: {us}"));
+        assert_eq!(step.undone_by(), target.id());
+        records = applied(&records, &step.changes);
+        steps.push(step);
+    }
+    let expected = [
+        "eu-west-1: eu-west-1; us-east-1: us-east-1",
+        "eu-west-1: sa-east-1 and eu-west-1; us-east-1: us-east-1",
+        "eu-west-1: sa-east-1; us-east-1: us-east-1",
+    ];
+    assert_eq!(said, expected);
+    let later: Vec<&Plan> = steps[1..].iter().collect();
+    let back = ground(&records, &|ground| Some(ground.rollback_all(&steps[0], &later))).unwrap();
+    assert_eq!(back.intent, Intent::Rollback(target.id()));
+    let marks = Marks::of(&service);
+    let mut restored = applied(&records, &back.changes);
+    restored.retain(|set| set.name != marks.lock() && set.name != marks.owner());
+    let mut start = start;
+    start.sort();
+    assert_eq!(restored, start);
+}

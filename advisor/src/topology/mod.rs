@@ -19,7 +19,7 @@ use crate::name::{Label, Name};
 use crate::record::{Answer, HealthCheck, Policy, RecordSet, RecordType};
 
 pub use read::{read, standing};
-pub use steps::{Step, StepsError, steps};
+pub use steps::{Step, StepsError, steps, steps_left};
 
 /// The weights of both arms sum to this.
 pub const WHOLE: u8 = 100;
@@ -262,6 +262,19 @@ impl Topology {
         }
         sets.sort();
         Ok(sets)
+    }
+
+    /// The old and the new arm of a canary under way: the new one is the one with a brake.
+    #[must_use]
+    pub fn old_and_new(&self) -> Option<[(Arm, &ArmState); 2]> {
+        let Shape::Wrapped(arms) = &self.shape else { return None };
+        let mut by_brake = arms.iter().map(|(arm, state)| (state.brake.is_some(), (*arm, state)));
+        match (by_brake.next(), by_brake.next()) {
+            (Some((false, old)), Some((true, new))) | (Some((true, new)), Some((false, old))) => {
+                Some([old, new])
+            }
+            _ => None,
+        }
     }
 
     /// The names at which this topology has record sets.

@@ -74,6 +74,32 @@ pub fn steps(
     Ok(steps)
 }
 
+/// The steps that are left of a canary to `tree`, of which some may stand already: while both arms
+/// stand, the new one is the one with a brake.
+pub fn steps_left(
+    standing: &Topology,
+    tree: &Tree,
+    percents: &[u8],
+    brake: &HealthCheck,
+) -> Result<Vec<Step>, StepsError> {
+    let two_arms = matches!(&standing.shape, Shape::Wrapped(arms) if arms.len() > 1);
+    let (from, reached) = match (standing.old_and_new(), &standing.shape) {
+        (Some([(arm, old), (_, new)]), _) if new.tree == *tree => {
+            let families = standing.families.clone();
+            let shape = Shape::Wrapped(BTreeMap::from([(arm, whole(&old.tree))]));
+            (Topology { families, shape }, new.weight)
+        }
+        _ if two_arms => return Err(StepsError::Unfinished),
+        (_, Shape::Wrapped(arms)) if arms.values().any(|state| state.tree == *tree) => {
+            return Ok(Vec::new());
+        }
+        _ => (standing.clone(), 0),
+    };
+    let mut left = steps(&from, tree, percents, Some(brake))?;
+    left.retain(|step| reached == 0 || step.percent > reached);
+    Ok(left)
+}
+
 fn whole(tree: &Tree) -> ArmState {
     ArmState { weight: WHOLE, tree: tree.clone(), brake: None }
 }

@@ -128,6 +128,11 @@ proptest! {
             assert_order(&sets, &back);
             prop_assert_eq!(applied(&sets, &back), home.clone());
         }
+        // Whatever stands, the rest of the way is the same.
+        for (at, step) in way.iter().enumerate().filter(|(_, step)| step.percent > 0) {
+            let left = steps_left(&step.topology, &tree, &percents, &brake);
+            prop_assert_eq!(left.unwrap(), way[at + 1..].to_vec());
+        }
         let moved = |step: &Step| step.topology.sets(&site).unwrap();
         for pair in way.windows(2).filter(|pair| pair[0].percent > 0 && pair[1].percent < WHOLE) {
             // Between its first step and its end a canary moves weights and nothing else.

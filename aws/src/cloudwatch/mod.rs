@@ -1,8 +1,9 @@
 //! CloudWatch as the fleet's store: a courier for the probe's spool, and a source of matrices and of
-//! what screens show.
+//! what screens show; and what a canary needs of it.
 //!
 //! Its address and who asks come from the AWS environment; its Region is the user's choice.
 
+mod canary;
 mod courier;
 mod error;
 mod query;
@@ -18,6 +19,7 @@ use aws_sdk_cloudwatch::Client;
 
 use crate::session::{Access, session};
 
+pub use canary::{CloudWatchBrake, CloudWatchFigures};
 pub use courier::CloudWatchCourier;
 pub use source::{CloudWatchSource, GridError};
 pub use spans::{CellSpans, SeriesSpans};
@@ -31,7 +33,17 @@ struct Patience {
 
 /// A client of CloudWatch in one Region.
 async fn connect(access: &Access, region: &str, patience: Patience) -> Client {
-    let config = session(access, None).await;
+    connect_as(access, None, region, patience).await
+}
+
+/// The same with the credentials of a role.
+async fn connect_as(
+    access: &Access,
+    role: Option<&str>,
+    region: &str,
+    patience: Patience,
+) -> Client {
+    let config = session(access, role).await;
     let timeouts = TimeoutConfig::builder()
         .operation_attempt_timeout(patience.attempt)
         .operation_timeout(patience.attempt * patience.attempts)

@@ -22,9 +22,9 @@ mod store;
 mod wire;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use alarms::Alarms;
 use error::{ApiError, Kind};
@@ -37,7 +37,7 @@ use crate::clock;
 use crate::route53::health::AlarmState;
 
 pub use operation::{Fault, Faults, Operation};
-pub(crate) use served::Served;
+pub(crate) use served::{API_NAME, Served};
 
 /// Requests of endpoints that wait to be counted, at most; what is over is dropped and counted.
 const SERVED_MAX: usize = 200_000;
@@ -58,6 +58,10 @@ struct Shared {
     requests: AtomicU64,
     faults: Faults,
     started: Instant,
+    /// Whether AWS's own metrics can be read by the second.
+    fine: bool,
+    /// How far its time is ahead of the calendar, s.
+    ahead_s: AtomicI64,
 }
 
 /// A handle to the lab's CloudWatch. Clones share it.
@@ -65,7 +69,8 @@ struct Shared {
 pub struct CloudWatch(Arc<Shared>);
 
 impl CloudWatch {
-    pub(crate) fn new() -> Self {
+    /// Of which `fine` says whether AWS's own metrics can be read by the second.
+    pub(crate) fn new(fine: bool) -> Self {
         Self(Arc::new(Shared {
             regions: Mutex::default(),
             served: Mutex::default(),
@@ -73,6 +78,8 @@ impl CloudWatch {
             requests: AtomicU64::new(0),
             faults: Faults::default(),
             started: clock::now(),
+            fine,
+            ahead_s: AtomicI64::new(0),
         }))
     }
 
@@ -86,6 +93,16 @@ impl CloudWatch {
     #[must_use]
     pub fn uncounted(&self) -> u64 {
         self.0.uncounted.load(Ordering::Relaxed)
+    }
+
+    /// Lets its own time pass: everything that it holds is so much older, for alarms and for readers.
+    pub fn let_pass(&self, time: Duration) {
+        let time_s = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+        self.0.ahead_s.fetch_add(time_s, Ordering::SeqCst);
+    }
+
+    fn ahead_s(&self) -> i64 {
+        self.0.ahead_s.load(Ordering::SeqCst)
     }
 
     /// Notes a request that an endpoint answered; never waits for a query.
@@ -105,7 +122,7 @@ impl CloudWatch {
         let served = std::mem::take(&mut *waiting);
         drop(waiting);
         for request in served {
-            let datums = request.datums();
+            let datums = request.datums(self.0.fine);
             let region = regions.entry(request.region).or_default();
             if region.store.has_room(datums.len()) {
                 region.store.put_all(datums);
@@ -118,7 +135,7 @@ impl CloudWatch {
 
     /// What Route 53 sees of the data behind every alarm: Region, name, state.
     pub(crate) fn streams(&self) -> Vec<(String, String, AlarmState)> {
-        let now_s = clock::calendar().as_second();
+        let now_s = clock::calendar().as_second() + self.ahead_s();
         self.with(|regions| {
             let of = |(region, held): (&String, &mut Region)| {
                 let streams = held.alarms.streams(&held.store, now_s);
@@ -137,7 +154,9 @@ impl CloudWatch {
         input: &Item,
     ) -> Result<Option<Item>, ApiError> {
         let now = clock::calendar();
-        let (now_s, exact_s) = (now.as_second(), now.as_millisecond() as f64 / 1_000.0);
+        let ahead_s = self.ahead_s();
+        let exact_s = now.as_millisecond() as f64 / 1_000.0 + ahead_s as f64;
+        let now_s = now.as_second() + ahead_s;
         let passed = self.0.started.elapsed();
         let request = Fields::of(input)?;
         self.with(|regions| {

@@ -2,14 +2,15 @@
 //! the requests that were really served. Pure.
 //!
 //! Names, dimensions and units are those of the two services' documents. API Gateway and Lambda
-//! publish once a minute and some minutes late; here data are there at once.
+//! publish once a minute and some minutes late; here data are there at once, and more often where a
+//! scenario says so.
 
 use super::distribution::Distribution;
 use super::metric::MetricKey;
 use super::store::Datum;
 
 /// Name of every REST API, and of the function behind every API.
-const API_NAME: &str = "api";
+pub(crate) const API_NAME: &str = "api";
 /// Stage of a REST API, and of an HTTP API.
 const STAGES: [&str; 2] = ["prod", "$default"];
 
@@ -31,13 +32,13 @@ pub(crate) struct Served {
 }
 
 impl Served {
-    /// Every datum that it adds to.
-    pub(super) fn datums(&self) -> Vec<Datum> {
+    /// Every datum that it adds to; `fine` ones can be read by the second.
+    pub(super) fn datums(&self, fine: bool) -> Vec<Datum> {
         let mut datums = Vec::new();
         let mut put = |key: MetricKey, unit, value: f64| {
             let mut data = Distribution::default();
             data.add(value, 1.0);
-            datums.push(Datum { key, at_s: self.at_s, fine: false, unit, data });
+            datums.push(Datum { key, at_s: self.at_s, fine, unit, data });
         };
         let (names, api) = match &self.http_api {
             None => (["4XXError", "5XXError"], ("ApiName", API_NAME)),

@@ -45,7 +45,7 @@ fn datum(more: &[(&str, Value)]) -> Value {
 }
 
 async fn refused_put(request: &Value) -> (String, String) {
-    let (status, code, body) = ask(&CloudWatch::new(), "PutMetricData", request).await;
+    let (status, code, body) = ask(&CloudWatch::new(false), "PutMetricData", request).await;
     assert_eq!(status, StatusCode::BAD_REQUEST, "{body}");
     (code, body["message"].as_str().unwrap().to_owned())
 }
@@ -157,7 +157,7 @@ fn query(id: &str, statistic: &str) -> Value {
 }
 
 async fn with_three_minutes() -> (CloudWatch, i64) {
-    let cloudwatch = CloudWatch::new();
+    let cloudwatch = CloudWatch::new(false);
     let start_s = now_s() - now_s().rem_euclid(60) - 600;
     for minute in 0..3 {
         let values = json!([10.0 * f64::from(minute) + 1.0, 100.0]);
@@ -254,7 +254,7 @@ async fn questions_that_are_refused() {
 
 #[tokio::test]
 async fn who_asks_and_what() {
-    let cloudwatch = CloudWatch::new();
+    let cloudwatch = CloudWatch::new(false);
     let mut unsigned = request("ListMetrics", &json!({}));
     unsigned.headers_mut().remove(AUTHORIZATION);
     let code = |request| {
@@ -332,7 +332,7 @@ async fn alarms_are_put_described_and_deleted() {
             "Metrics cannot be checked across more than a day (EvaluationPeriods * Period must be <= 86400).",
         ),
     ] {
-        let (_, code, body) = ask(&CloudWatch::new(), "PutMetricAlarm", &request).await;
+        let (_, code, body) = ask(&CloudWatch::new(false), "PutMetricAlarm", &request).await;
         assert_eq!((code.as_str(), &body["message"]), ("ValidationError;Sender", &json!(message)));
     }
     assert_eq!(ask(&cloudwatch, "PutMetricAlarm", &good).await.0, StatusCode::OK);
@@ -353,7 +353,7 @@ async fn alarms_are_put_described_and_deleted() {
 
 #[tokio::test]
 async fn endpoints_appear_as_api_gateway_and_lambda() {
-    let cloudwatch = CloudWatch::new();
+    let cloudwatch = CloudWatch::new(false);
     for status in [200, 200, 503] {
         cloudwatch.note(Served {
             region: "eu-west-1".to_owned(),

@@ -16,8 +16,6 @@ use super::{Internet, Location};
 pub const ALIAS_DEPTH_MAX: usize = 8;
 /// CNAME steps that are followed inside a zone.
 pub const CNAME_DEPTH_MAX: usize = 8;
-/// TTL of an alias to an AWS resource, and of the resource's own name, seconds.
-pub const RESOURCE_TTL_S: u32 = 60;
 /// Healthy sets that a multivalue answer holds at most.
 const MULTIVALUE_MAX: usize = 8;
 
@@ -136,7 +134,7 @@ fn resource_records(
         RrType::Aaaa => resource.ipv6.iter().map(ToString::to_string).collect(),
         _ => Vec::new(),
     };
-    let record = |value| Record { name: owner.clone(), kind, ttl_s: RESOURCE_TTL_S, value };
+    let record = |value| Record { name: owner.clone(), kind, ttl_s: resource.ttl_s, value };
     values.into_iter().map(record).collect()
 }
 

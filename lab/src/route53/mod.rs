@@ -64,6 +64,8 @@ pub struct Resource {
     pub ipv4: Vec<Ipv4Addr>,
     /// Its IPv6 addresses; without any it is not dual-stack.
     pub ipv6: Vec<Ipv6Addr>,
+    /// TTL of an alias to it, and of its own name, seconds.
+    pub ttl_s: u32,
 }
 
 /// Where a network is.

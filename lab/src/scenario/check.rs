@@ -15,6 +15,7 @@ impl Scenario {
         self.check_places()?;
         self.check_draws()?;
         self.check_app()?;
+        self.check_times()?;
         self.check_config()?;
         Ok(self)
     }
@@ -87,6 +88,17 @@ impl Scenario {
         if !self.endpoints.iter().any(rest) {
             let bound = "must be the Region of an endpoint of kind rest";
             return Err(bad("app.api_region", &app.api_region, bound));
+        }
+        Ok(())
+    }
+
+    fn check_times(&self) -> Result<(), ScenarioError> {
+        if !(1..=86_400).contains(&self.answer_ttl_s) {
+            return Err(bad("answer_ttl_s", &self.answer_ttl_s, "must be 1 to 86400"));
+        }
+        if !matches!(self.metrics_period_s, 1 | 5 | 10 | 20 | 30 | 60) {
+            let bound = "must be 1, 5, 10, 20, 30 or 60";
+            return Err(bad("metrics_period_s", &self.metrics_period_s, bound));
         }
         Ok(())
     }

@@ -81,6 +81,16 @@ pub struct Scenario {
     /// Edges and tiers around the endpoints; without it there are none.
     #[serde(default)]
     pub app: Option<AppSpec>,
+    /// TTL of answers that lead to an AWS resource, s. AWS: 60.
+    #[serde(default = "minute_s")]
+    pub answer_ttl_s: u32,
+    /// How often API Gateway and Lambda publish their own metrics, s. AWS: 60.
+    #[serde(default = "minute_s")]
+    pub metrics_period_s: u32,
+}
+
+fn minute_s() -> u32 {
+    60
 }
 
 fn default_name() -> String {
@@ -143,6 +153,8 @@ impl Scenario {
             wan: WanSpec::default(),
             config: ConfigSpec::default(),
             app: None,
+            answer_ttl_s: minute_s(),
+            metrics_period_s: minute_s(),
         }
     }
 
@@ -278,6 +290,11 @@ mod tests {
                 "config.block_ms (3000) must be a multiple of config.window_ms (2000)",
             ),
             (format!("{one}[config]\nblocks = 0"), "config.blocks (0) must be 1 to 10000"),
+            (format!("answer_ttl_s = 0\n{one}"), "answer_ttl_s (0) must be 1 to 86400"),
+            (
+                format!("metrics_period_s = 7\n{one}"),
+                "metrics_period_s (7) must be 1, 5, 10, 20, 30 or 60",
+            ),
             (
                 format!("{one}[app]\nstatic_region = \"mars-1\""),
                 "app.static_region (mars-1) must be a Region that Route 53 knows as a latency label",

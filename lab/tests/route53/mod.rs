@@ -40,6 +40,7 @@ impl Internet for FakeInternet {
             hosted_zone_id: zone.to_owned(),
             ipv4: vec![Ipv4Addr::new(127, 0, 10, last)],
             ipv6: if dual { vec!["2001:db8::1".parse().unwrap()] } else { Vec::new() },
+            ttl_s: 60,
         };
         match dns_name {
             EU_GATEWAY => Some(resource(EU_ZONE, 1, true)),

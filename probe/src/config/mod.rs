@@ -9,6 +9,7 @@ mod raw;
 mod reference;
 mod validate;
 mod validate_lists;
+mod validate_metrics;
 mod validate_sections;
 mod validate_target;
 
@@ -189,6 +190,30 @@ pub struct Endpoint {
     pub capacity: Option<f64>,
     /// What its alias records point at.
     pub alias: Option<Alias>,
+    /// Where its Region's own figures of it are.
+    pub metrics: Option<EndpointMetrics>,
+}
+
+/// Where `CloudWatch` has the figures that an endpoint's own Region publishes of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EndpointMetrics {
+    /// The API's dimension in `AWS/ApiGateway`.
+    pub api: ApiDimension,
+    /// The function behind it.
+    pub function: String,
+    /// Executions that the account may have at once in that Region.
+    pub concurrency: f64,
+    /// How often figures are published.
+    pub period: Duration,
+}
+
+/// How API Gateway names an API in its metrics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ApiDimension {
+    /// A REST API, by its name.
+    Name(String),
+    /// An HTTP API, by its id.
+    Id(String),
 }
 
 /// What else is measured.

@@ -117,6 +117,32 @@ pub(super) struct RawEndpoint {
     pub capacity: Option<f64>,
     /// What its alias records point at.
     pub alias: Option<RawAlias>,
+    /// Where CloudWatch has what its own Region publishes of it; a canary needs it of every endpoint that
+    /// receives traffic.
+    pub metrics: Option<RawMetrics>,
+}
+
+/// Where CloudWatch has the figures that API Gateway and Lambda publish of an endpoint in its Region. It has either
+/// `api_name` or `api_id`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "metrics")]
+pub(super) struct RawMetrics {
+    /// The name of a REST API: its dimension in `AWS/ApiGateway`.
+    #[schemars(length(min = 1, max = 255))]
+    pub api_name: Option<String>,
+    /// The id of an HTTP API: its dimension in `AWS/ApiGateway`.
+    #[schemars(length(min = 1, max = 255))]
+    pub api_id: Option<String>,
+    /// The function behind it: its dimension in `AWS/Lambda`.
+    #[schemars(length(min = 1, max = 255))]
+    pub function: String,
+    /// Executions that the account may have at once in that Region; 1000 where it is not said.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub concurrency: Option<f64>,
+    /// How often figures are published, `1s` to `5m`; `1m` where it is not said, which is AWS's.
+    #[schemars(extend("pattern" = "^[0-9]+(ms|s|m|h|d)$"))]
+    pub period: Option<String>,
 }
 
 /// What a Route 53 alias record points at.

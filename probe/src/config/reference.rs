@@ -13,10 +13,11 @@ use super::raw::RawConfig;
 const HEAD: &str = include_str!("head.txt");
 
 /// The sections of the page: the heading, and the definition of the schema.
-const SECTIONS: [(&str, &str); 14] = [
+const SECTIONS: [(&str, &str); 15] = [
     ("[[vantage]]", "vantage"),
     ("[[endpoint]]", "endpoint"),
     ("alias of an endpoint", "alias"),
+    ("metrics of an endpoint", "metrics"),
     ("[[target]]", "target"),
     ("[[journey]]", "journey"),
     ("[probe]", "probe"),

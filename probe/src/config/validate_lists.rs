@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::duration::format_duration;
 use super::raw::{RawAlias, RawEndpoint, RawSlo, RawVantage};
 use super::validate::{id, invalid, invalid_text, name, not_above, number, region, word};
+use super::validate_metrics::validate_metrics;
 use super::{
     Alias, ConfigError, Endpoint, EndpointKind, Population, RegionProof, Slo, Target, Vantage,
 };
@@ -100,6 +101,11 @@ fn validate_endpoint(raw: &RawEndpoint) -> Checked<Endpoint> {
         region_proof: proof.transpose()?,
         capacity: capacity.transpose()?,
         alias: raw.alias.as_ref().map(|alias| validate_alias(&key("alias"), alias)).transpose()?,
+        metrics: raw
+            .metrics
+            .as_ref()
+            .map(|one| validate_metrics(&key("metrics"), one))
+            .transpose()?,
     })
 }
 

@@ -32,6 +32,7 @@ fn apply(material: &Material<'_>, operation: &Operation) -> ApplyFacts {
             Intent::RemoveShadow => "remove shadow records",
             Intent::Drain(_) => "drain a Region",
             Intent::Restore(_) => "put a Region back",
+            Intent::Canary { .. } => "a step of a canary",
             Intent::Route => "apply",
         },
         plan: operation.plan.id(),
