@@ -8,8 +8,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 # Bounds: what was measured when they were set, and a tenth more.
-cold_max=${COLD_MAX:-2900000}
-warm_max=${WARM_MAX:-52000}
+cold_max=${COLD_MAX:-2050000}
+warm_max=${WARM_MAX:-53000}
 target=${CARGO_TARGET_DIR:-$PWD/target}
 work=$(mktemp -d)
 command -v valgrind >/dev/null || apt-get install -y valgrind >&2
