@@ -47,7 +47,7 @@ pub(super) struct Lagrange<'a> {
     order: Vec<usize>,
     /// The least and the highest price of each row that can be of use.
     ranges: Vec<(f64, f64)>,
-    /// How many of each row's sorted costs are below its price.
+    /// How many of each row's sorted costs are not above its price.
     reached: Vec<usize>,
     gradient: Vec<f64>,
 }
@@ -175,7 +175,9 @@ impl<'a> Lagrange<'a> {
             let (costs, columns) = self.rows.row(index);
             let mut reached = 0;
             for (cost, column) in costs.iter().zip(columns) {
-                if cost >= price {
+                // One that costs as much as the price earns nothing, and yet counts in the slope: it is the
+                // next that is reached.
+                if cost > price {
                     break;
                 }
                 self.earns[usize::from(*column)] += cost - price;
