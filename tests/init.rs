@@ -155,6 +155,8 @@ fn what_it_writes_is_what_doctor_and_plan_accept() {
     let by_id = |config: &probe::config::Config| {
         let mut endpoints = config.endpoints.clone();
         endpoints.sort_by(|a, b| a.id.cmp(&b.id));
+        // Which function stands behind a domain is not to be had from the domain; only canaries ask.
+        endpoints.iter_mut().for_each(|endpoint| endpoint.metrics = None);
         endpoints
     };
     assert_eq!(by_id(&written), by_id(&judge));
