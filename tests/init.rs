@@ -156,7 +156,9 @@ fn what_it_writes_is_what_doctor_and_plan_accept() {
         let mut endpoints = config.endpoints.clone();
         endpoints.sort_by(|a, b| a.id.cmp(&b.id));
         // Which function stands behind a domain is not to be had from the domain; only canaries ask.
-        endpoints.iter_mut().for_each(|endpoint| endpoint.metrics = None);
+        for endpoint in &mut endpoints {
+            endpoint.metrics = None;
+        }
         endpoints
     };
     assert_eq!(by_id(&written), by_id(&judge));
