@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails as the test does")]
 
 use advisor::placement::{Answer, CostMatrix, Objective, Request, read_table, solve};
+use probe::place::{self, RegionPlace};
 use proptest::prelude::*;
 
 fn mean() -> Request {
@@ -210,6 +211,40 @@ proptest! {
         let best = all.iter().filter_map(|c| value(&small, c)).min_by(f64::total_cmp).unwrap();
         prop_assert!((answer.total.unwrap() - best).abs() <= 1e-9 * best, "{answer:?} {best}");
     }
+}
+
+/// How often a frontier on the grid may ask for the time: twice what it does. It asks every 16 steps of the
+/// bound, and after each kick.
+const ASKS_MAX: u32 = 1_100;
+
+/// Clients on a grid over the world, with the ways to all Regions: many rows and few columns, so that rows
+/// are merged into sets of columns and most costs are met exactly by a price.
+fn grid() -> CostMatrix {
+    let regions: Vec<_> = place::commercial_regions().collect();
+    let names = regions.iter().map(|region| region.region.to_owned()).collect();
+    let points = (-10..=12).flat_map(|north| (-30..30).map(move |east| (north * 6, east * 6)));
+    let rows = points.map(|(north, east)| {
+        let here = (f64::from(north), f64::from(east));
+        let km = |region: &RegionPlace| {
+            place::great_circle_km(here, (region.latitude, region.longitude))
+        };
+        let costs = regions.iter().map(|region| Some(km(region) / 100.0));
+        (format!("{north}/{east}"), f64::from(north).to_radians().cos(), costs.collect())
+    });
+    CostMatrix::from_costs(names, rows)
+}
+
+#[test]
+fn many_clients_and_few_regions_take_few_steps() {
+    let matrix = grid();
+    let mut asks = 0_u32;
+    let mut is_over = || {
+        asks += 1;
+        asks > ASKS_MAX
+    };
+    let answers = solve(&matrix, &mean(), 1..=12, &mut is_over).unwrap();
+    println!("{} clients, k = 1 to 12: the time was asked for {asks} times", matrix.clients.len());
+    assert!(answers.iter().all(|answer| answer.optimal), "{asks}");
 }
 
 #[test]

@@ -45,7 +45,7 @@ pub fn run(setup: Option<&Setup>, terminal: Terminal, args: &RecommendArgs) -> R
     let fewer = answers.iter().rev().nth(1).map_or(&[][..], |answer| &answer.chosen);
     let stands = !request.pinned.is_empty() && request.pinned.len() < args.regions;
     let before = if stands { &request.pinned[..] } else { fewer };
-    let effect = effect(&matrix, &answer.chosen, before, &request.forbidden);
+    let effect = effect(&matrix, &request, answer, before);
     let exchanges: Vec<Option<Exchange>> =
         answers.iter().map(|answer| best_exchange(&matrix, &request, answer)).collect();
     let view = RecommendView {

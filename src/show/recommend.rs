@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use advisor::placement::{
-    Answer, Candidate, Change, CostMatrix, Effect, Exchange, Objective, Request, SeriesModel,
+    Answer, Candidate, Change, CostMatrix, Effect, Exchange, Member, Objective, Request,
+    SeriesModel,
 };
 use serde_json::{Value, json};
 
@@ -13,6 +14,8 @@ use super::tiers::Around;
 
 /// Clients that are named one by one in the text.
 const NAMED_MAX: usize = 5;
+/// Why a column is the first to go.
+const LEAST_LOSS: &str = "least-loss";
 /// Clients that are named one by one in JSON.
 const LISTED_MAX: usize = 1_000;
 
@@ -175,46 +178,60 @@ impl RecommendView<'_> {
     /// The exchange in words: who would come for whom, and what that loses.
     fn refused(&self, exchange: Option<Exchange>) -> String {
         let Some(Exchange { leaves, enters, loss }) = exchange else { return "-".to_owned() };
-        let loss = match self.request.objective {
-            Objective::Mean => format!("{} ms", signed(loss)),
-            // Fixed costs are in units of weight here.
+        let (enters, leaves) = (&self.matrix.columns[enters], &self.matrix.columns[leaves]);
+        format!("{enters} for {leaves}: {}", self.loss(loss))
+    }
+
+    /// What is lost of what was asked for, fixed costs in it.
+    fn loss(&self, loss: f64) -> String {
+        match self.request.objective {
+            Objective::Mean => format!("{loss:+.1} ms"),
+            Objective::Slo(_) | Objective::P95 if loss < 0.0 => {
+                format!("-{} of the weight", percent(-loss))
+            }
             Objective::Slo(_) | Objective::P95 => format!("+{} of the weight", percent(loss)),
-        };
-        format!("{} for {}: {loss}", self.matrix.columns[enters], self.matrix.columns[leaves])
+        }
     }
 
     fn members(&self) -> String {
-        let mut table = Table::new([
-            "column",
-            "serves",
-            "mean cost without it, ms",
-            "best in its stead",
-            "then, ms",
-        ]);
+        let mut table =
+            Table::new(["column", "serves", "without it", "best in its stead", "then", "reason"]);
         for member in &self.effect.members {
-            let instead = member.instead.map(|(column, _)| self.matrix.columns[column].clone());
+            let instead = member.instead.map(|one| self.matrix.columns[one.enters].clone());
             table.row([
                 self.matrix.columns[member.column].clone(),
                 percent(member.served_share),
-                member.loss_ms.map_or("strands clients".into(), signed),
+                member.loss.map_or("strands clients".into(), |loss| self.loss(loss)),
                 instead.unwrap_or_else(|| "-".into()),
-                member.instead.map_or("-".into(), |(_, loss)| signed(loss)),
+                member.instead.map_or("-".into(), |one| self.loss(one.loss)),
+                self.member_reason(member).to_owned(),
             ]);
         }
-        let least = self.effect.members.iter().filter(|member| {
-            member.loss_ms.is_some() && !self.request.pinned.contains(&member.column)
+        let first = self.least_missed().map_or(String::new(), |(member, loss)| {
+            let name = &self.matrix.columns[member.column];
+            format!("to drop first: {name} ({}; reason: {LEAST_LOSS})\n", self.loss(loss))
         });
-        let least = least.min_by(|a, b| {
-            a.loss_ms.unwrap_or(f64::INFINITY).total_cmp(&b.loss_ms.unwrap_or(f64::INFINITY))
-        });
-        let drop = least.map_or(String::new(), |member| {
-            format!(
-                "to drop first: {} ({} ms; reason: least-loss)\n",
-                self.matrix.columns[member.column],
-                member.loss_ms.map_or("-".into(), signed)
-            )
-        });
-        format!("{}{drop}", table.text())
+        format!("{}{first}", table.text())
+    }
+
+    /// The column that is missed least, of those that may go.
+    fn least_missed(&self) -> Option<(&Member, f64)> {
+        let members = self.effect.members.iter();
+        let may_go = members.filter(|member| !self.request.pinned.contains(&member.column));
+        let losses = may_go.filter_map(|member| Some((member, member.loss?)));
+        losses.min_by(|a, b| a.1.total_cmp(&b.1))
+    }
+
+    fn member_reason(&self, member: &Member) -> &'static str {
+        if self.request.pinned.contains(&member.column) {
+            "pinned"
+        } else if member.loss.is_none() {
+            "strands-clients"
+        } else if self.least_missed().is_some_and(|(least, _)| least.column == member.column) {
+            LEAST_LOSS
+        } else {
+            "more-loss"
+        }
     }
 
     fn changes(&self) -> String {
@@ -278,13 +295,17 @@ impl RecommendView<'_> {
             })
             .collect();
         regions["frontier"] = json!(frontier);
+        let is_mean = self.request.objective == Objective::Mean;
         let members = self.effect.members.iter().map(|member| {
             json!({
                 "column": self.matrix.columns[member.column],
                 "served_share": member.served_share,
-                "loss_without_ms": member.loss_ms,
-                "instead": member.instead.map(|(column, _)| &self.matrix.columns[column]),
-                "loss_instead_ms": member.instead.map(|(_, loss)| loss),
+                "loss_without_ms": member.loss.filter(|_| is_mean),
+                "loss_without_share": member.loss.filter(|_| !is_mean),
+                "instead": member.instead.map(|one| &self.matrix.columns[one.enters]),
+                "loss_instead_ms": member.instead.map(|one| one.loss).filter(|_| is_mean),
+                "loss_instead_share": member.instead.map(|one| one.loss).filter(|_| !is_mean),
+                "reason": self.member_reason(member),
             })
         });
         regions["members"] = json!(members.collect::<Vec<_>>());
@@ -387,8 +408,4 @@ fn reason(answer: &Answer) -> &'static str {
 
 fn total(answer: &Answer) -> String {
     answer.total.map_or_else(|| "-".to_owned(), |total| format!("{total:.3}"))
-}
-
-fn signed(value: f64) -> String {
-    format!("{value:+.1}")
 }

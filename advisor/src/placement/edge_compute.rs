@@ -141,7 +141,8 @@ pub struct EdgeTechnique {
     pub limits: &'static str,
 }
 
-/// The ways, the simplest first (`CloudFront`'s guide; its figures are of 2023 and may have risen).
+/// The ways, the simplest first (`CloudFront`'s guide: "Differences between CloudFront Functions and
+/// Lambda@Edge", "Restrictions on Lambda@Edge", "Quotas").
 pub const EDGE_TECHNIQUES: [EdgeTechnique; 3] = [
     EdgeTechnique {
         name: "the edge's cache",
@@ -158,9 +159,10 @@ pub const EDGE_TECHNIQUES: [EdgeTechnique; 3] = [
     EdgeTechnique {
         name: "Lambda@Edge",
         can: "answers that need code or a call over the network",
-        limits: "Node.js or Python; viewer events 128 MB, 5 s and a response of 40 KB, origin \
-                 events 30 s and 1 MB; 10,000 requests a second and 1,000 at once for each \
-                 Region; a call to storage has the way from the edge to it",
+        limits: "Node.js or Python, deployed from us-east-1 by version number, without environment \
+                 variables, layers or VPC; viewer events 128 MB, 5 s and a response of 40 KB, \
+                 origin events 10,240 MB, 30 s and 1 MB; 10,000 requests a second and 1,000 at \
+                 once for each Region; a call to storage has the way from the edge to it",
     },
 ];
 

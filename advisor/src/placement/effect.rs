@@ -2,8 +2,9 @@
 //!
 //! Arithmetic on a matrix and two choices; it searches only for the best single replacement.
 
+use super::exchange::{Exchange, best_exchanges, removal_loss};
 use super::matrix::CostMatrix;
-use super::objective::{rounded, sum};
+use super::objective::{Answer, Request, sum};
 
 /// What one chosen column is worth.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,10 +13,11 @@ pub struct Member {
     pub column: usize,
     /// The share of the weight that it serves.
     pub served_share: f64,
-    /// By how much the mean cost rises without it, in ms; `None` where a client would be stranded.
-    pub loss_ms: Option<f64>,
-    /// The best column in its stead, and by how much the mean cost is then higher, in ms.
-    pub instead: Option<(usize, f64)>,
+    /// By how much what was minimised is worse without it, in the units of [`Exchange::loss`]; `None` where
+    /// a client would be stranded.
+    pub loss: Option<f64>,
+    /// The best column in its stead.
+    pub instead: Option<Exchange>,
 }
 
 /// What changes for one client.
@@ -42,10 +44,18 @@ pub struct Effect {
     pub shares: (f64, f64),
 }
 
-/// The effect of `chosen`, compared with `before`; columns of `barred` replace nothing.
+/// The effect of an answer, compared with the columns `before`.
 #[must_use]
-pub fn effect(matrix: &CostMatrix, chosen: &[usize], before: &[usize], barred: &[usize]) -> Effect {
-    let members = chosen.iter().map(|column| member(matrix, chosen, *column, barred)).collect();
+pub fn effect(matrix: &CostMatrix, request: &Request, answer: &Answer, before: &[usize]) -> Effect {
+    let chosen = &answer.chosen[..];
+    let instead = best_exchanges(matrix, request, answer);
+    let members = chosen.iter().zip(instead).map(|(column, instead)| Member {
+        column: *column,
+        served_share: served_share(matrix, chosen, *column),
+        loss: removal_loss(matrix, request, answer, *column),
+        instead,
+    });
+    let members = members.collect();
     let mut changes: Vec<Change> = (0..matrix.clients.len())
         .filter_map(|client| {
             let (before, after) = (matrix.served(client, before)?, matrix.served(client, chosen)?);
@@ -64,30 +74,9 @@ pub fn effect(matrix: &CostMatrix, chosen: &[usize], before: &[usize], barred: &
     Effect { members, shares: (share(&gains), share(&losses)), gains, losses }
 }
 
-fn member(matrix: &CostMatrix, chosen: &[usize], column: usize, barred: &[usize]) -> Member {
-    let others: Vec<usize> = chosen.iter().copied().filter(|c| *c != column).collect();
-    let mean = mean_ms(matrix, chosen).unwrap_or(0.0);
-    let served = (0..matrix.clients.len())
-        .filter(|client| matrix.served(*client, chosen).is_some_and(|(by, _)| by == column));
-    let candidates = (0..matrix.columns.len())
-        .filter(|candidate| !chosen.contains(candidate) && !barred.contains(candidate));
-    let instead = candidates.filter_map(|candidate| {
-        let mut choice = others.clone();
-        choice.push(candidate);
-        Some((candidate, rounded(mean_ms(matrix, &choice)? - mean)))
-    });
-    Member {
-        column,
-        served_share: sum(served.map(|client| matrix.weights[client])) / matrix.weight(),
-        loss_ms: mean_ms(matrix, &others).map(|without| rounded(without - mean)),
-        instead: instead.min_by(|a, b| a.1.total_cmp(&b.1)),
-    }
-}
-
-/// The weighted mean cost of a choice, or `None` where it strands a client.
-fn mean_ms(matrix: &CostMatrix, chosen: &[usize]) -> Option<f64> {
-    let served = (0..matrix.clients.len())
-        .map(|client| Some(matrix.weights[client] * matrix.served(client, chosen)?.1));
-    let costs = served.collect::<Option<Vec<f64>>>()?;
-    Some(sum(costs) / matrix.weight())
+fn served_share(matrix: &CostMatrix, chosen: &[usize], column: usize) -> f64 {
+    let is_served =
+        |client: &usize| matrix.served(*client, chosen).is_some_and(|(by, _)| by == column);
+    let served = (0..matrix.clients.len()).filter(is_served);
+    sum(served.map(|client| matrix.weights[client])) / matrix.weight()
 }

@@ -1,6 +1,6 @@
-//! The alternative that a choice refused: the best one that differs by one column, by what was asked.
+//! The alternatives that a choice refused: those that differ by one column, by what was asked.
 //!
-//! Arithmetic on a matrix and a choice. It looks at single exchanges only, and so proves nothing.
+//! Arithmetic on a matrix and a choice. It looks at single exchanges and removals only, and so proves nothing.
 
 use super::matrix::CostMatrix;
 use super::objective::{Answer, Objective, Request, rounded};
@@ -37,23 +37,74 @@ type Near = [Option<(usize, f64)>; 3];
 /// The best exchange of one column, or `None` where none keeps every client served.
 #[must_use]
 pub fn best_exchange(matrix: &CostMatrix, request: &Request, answer: &Answer) -> Option<Exchange> {
-    let value = Value::new(request, answer);
-    let near: Vec<Near> =
-        (0..matrix.clients.len()).map(|client| near(matrix, client, &answer.chosen)).collect();
-    let mut now = Sum::default();
-    for (near, weight) in near.iter().zip(&matrix.weights) {
-        now.add(value.of(near[0], near[1], *weight), 1.0);
-    }
+    let all = best_exchanges(matrix, request, answer).into_iter().flatten();
+    all.min_by(|a, b| a.loss.total_cmp(&b.loss))
+}
+
+/// The best column in the stead of each chosen one; `None` for a pinned one, and where every other strands a
+/// client.
+pub(super) fn best_exchanges(
+    matrix: &CostMatrix,
+    request: &Request,
+    answer: &Answer,
+) -> Vec<Option<Exchange>> {
+    let value = Value::new(request, answer, answer.chosen.len());
+    let near = nearest(matrix, &answer.chosen);
+    let now = value.mean(&near, matrix);
     let is_free =
         |column: &usize| !answer.chosen.contains(column) && !request.forbidden.contains(column);
-    let enterers = (0..matrix.columns.len()).filter(is_free);
-    let exchanges =
-        enterers.flat_map(|enters| exchanges(matrix, request, answer, (&near, enters, &value)));
-    let losses = exchanges.map(|(exchange, then)| {
-        let loss = rounded(then.cost / then.weight - now.cost / now.weight) + exchange.loss;
-        Exchange { loss, ..exchange }
-    });
-    losses.min_by(|a, b| a.loss.total_cmp(&b.loss))
+    let mut best: Vec<Option<Exchange>> = vec![None; answer.chosen.len()];
+    for enters in (0..matrix.columns.len()).filter(is_free) {
+        for (exchange, then) in exchanges(matrix, request, answer, (&near, enters, &value)) {
+            let loss = rounded(then.cost / then.weight - now) + exchange.loss;
+            let at = answer.chosen.iter().position(|column| *column == exchange.leaves);
+            let Some(best) = at.map(|at| &mut best[at]) else { continue };
+            if best.is_none_or(|known| loss < known.loss) {
+                *best = Some(Exchange { loss, ..exchange });
+            }
+        }
+    }
+    best
+}
+
+/// By how much what was minimised is worse without a chosen column, in the units of [`Exchange::loss`];
+/// `None` where a client is stranded.
+pub(super) fn removal_loss(
+    matrix: &CostMatrix,
+    request: &Request,
+    answer: &Answer,
+    column: usize,
+) -> Option<f64> {
+    let rest: Vec<usize> = answer.chosen.iter().copied().filter(|c| *c != column).collect();
+    let (before, after) = (nearest(matrix, &answer.chosen), nearest(matrix, &rest));
+    let strands = |(client, near): (usize, &Near)| {
+        near.iter().flatten().count() < needed(matrix, request, client)
+    };
+    if rest.is_empty()
+        || request.n_minus_1 && rest.len() == 1
+        || after.iter().enumerate().any(strands)
+    {
+        return None;
+    }
+    let now = Value::new(request, answer, answer.chosen.len()).mean(&before, matrix);
+    let then = Value::new(request, answer, rest.len()).mean(&after, matrix);
+    Some(rounded(then - now) - fixed_loss(matrix, request, column))
+}
+
+/// How many of the chosen columns must serve a client: two where one may be down, if it has two.
+fn needed(matrix: &CostMatrix, request: &Request, client: usize) -> usize {
+    let known = || matrix.costs(client).iter().flatten().count();
+    if request.n_minus_1 { known().min(2) } else { 1 }
+}
+
+/// What the fixed cost of a column adds to what is minimised.
+fn fixed_loss(matrix: &CostMatrix, request: &Request, column: usize) -> f64 {
+    match request.objective {
+        Objective::P95 => 0.0,
+        Objective::Mean | Objective::Slo(_) => {
+            request.fixed.get(column).copied().unwrap_or(0.0) / matrix.weight()
+        }
+    }
 }
 
 /// All exchanges that bring one column in, each with what it would come to. What they have as loss is
@@ -74,25 +125,24 @@ fn exchanges(
         all.add(kept, 1.0);
         for (leaves, rest) in [(first, [second, third]), (second, [first, third])] {
             let Some((leaves, _)) = leaves else { continue };
-            strands[leaves] |= rest[0].is_none() && new.is_none();
+            let served = rest.iter().chain([&new]).flatten().count();
+            strands[leaves] |= served < needed(matrix, request, client);
             own[leaves].add(value.best_two(rest, new, *weight), 1.0);
             own[leaves].add(kept, -1.0);
         }
     }
-    let fixed = |column: usize| request.fixed.get(column).copied().unwrap_or(0.0);
     let may_leave = |column: &&usize| !request.pinned.contains(column) && !strands[**column];
     let exchange = |leaves: &usize| {
         let mut then = all;
         then.add(own[*leaves], 1.0);
-        let loss = match request.objective {
-            Objective::P95 => 0.0,
-            Objective::Mean | Objective::Slo(_) => {
-                (fixed(enters) - fixed(*leaves)) / matrix.weight()
-            }
-        };
-        (Exchange { leaves: *leaves, enters, loss }, then)
+        let of = |column| fixed_loss(matrix, request, column);
+        (Exchange { leaves: *leaves, enters, loss: of(enters) - of(*leaves) }, then)
     };
     answer.chosen.iter().filter(may_leave).map(exchange).collect()
+}
+
+fn nearest(matrix: &CostMatrix, chosen: &[usize]) -> Vec<Near> {
+    (0..matrix.clients.len()).map(|client| near(matrix, client, chosen)).collect()
 }
 
 fn near(matrix: &CostMatrix, client: usize, chosen: &[usize]) -> Near {
@@ -117,8 +167,9 @@ struct Value {
 }
 
 impl Value {
-    fn new(request: &Request, answer: &Answer) -> Self {
-        let k = answer.chosen.len().max(1) as f64;
+    /// With `count` columns chosen, and within the answer's T.
+    fn new(request: &Request, answer: &Answer, count: usize) -> Self {
+        let k = count.max(1) as f64;
         let limit_ms = match request.objective {
             Objective::Mean => None,
             Objective::Slo(limit_ms) => Some(limit_ms),
@@ -126,6 +177,15 @@ impl Value {
         };
         let shares = if request.n_minus_1 { ((k - 1.0) / k, 1.0 / k) } else { (1.0, 0.0) };
         Self { shares, limit_ms }
+    }
+
+    /// What is minimised, a client.
+    fn mean(&self, near: &[Near], matrix: &CostMatrix) -> f64 {
+        let mut sum = Sum::default();
+        for (near, weight) in near.iter().zip(&matrix.weights) {
+            sum.add(self.of(near[0], near[1], *weight), 1.0);
+        }
+        sum.cost / sum.weight
     }
 
     /// The nearest and the next of two and perhaps a third.
@@ -178,6 +238,12 @@ mod tests {
             if n_minus_1 { chosen.iter().copied().map(Some).collect() } else { vec![None] };
         for client in 0..matrix.clients.len() {
             matrix.served(client, chosen)?;
+            let count = |columns: &[usize]| {
+                columns.iter().filter(|c| matrix.costs(client)[**c].is_some()).count()
+            };
+            if n_minus_1 && count(chosen) < 2 && count(&[0, 1, 2, 3, 4, 5]) >= 2 {
+                return None;
+            }
             for down in &downs {
                 let up: Vec<usize> = chosen.iter().copied().filter(|c| Some(*c) != *down).collect();
                 if let Some((_, ms)) = matrix.served(client, &up) {
@@ -216,6 +282,22 @@ mod tests {
             let found = best_exchange(&matrix, &request, &answer).map_or(f64::INFINITY, |one| one.loss);
             let is_none = found.is_infinite() && best.is_infinite();
             prop_assert!(is_none || (found - best).abs() < 1e-6, "{found} {best}");
+            // A proven choice has no better neighbour.
+            prop_assert!(found > -1e-6, "{found}");
+            for column in &answer.chosen {
+                let rest: Vec<usize> =
+                    answer.chosen.iter().copied().filter(|c| c != column).collect();
+                let known = (rest.len() > usize::from(n_minus_1))
+                    .then(|| mean(&matrix, &rest, n_minus_1))
+                    .flatten()
+                    .map(|then| then - now);
+                let found = removal_loss(&matrix, &request, &answer, *column);
+                let agrees = match (found, known) {
+                    (Some(found), Some(known)) => (found - known).abs() < 1e-6,
+                    (found, known) => found.is_none() && known.is_none(),
+                };
+                prop_assert!(agrees, "{column}: {found:?} {known:?}");
+            }
         }
     }
 
@@ -232,6 +314,13 @@ mod tests {
         let exchange = of(&request).unwrap();
         assert_eq!((exchange.leaves, exchange.enters), (0, 2));
         assert!((exchange.loss - 1.0 / 3.0).abs() < 1e-9);
+        let answer = solve(&matrix, &request, [2], &mut || false).unwrap().remove(0);
+        let loss = |column| removal_loss(&matrix, &request, &answer, column).unwrap();
+        assert!((loss(0) - 2.0 / 3.0).abs() < 1e-9 && (loss(1) - 1.0 / 3.0).abs() < 1e-9);
+        // What is saved counts as what is lost.
+        let dear = Request { fixed: vec![3.0, 0.0, 0.0], ..request.clone() };
+        let saved = removal_loss(&matrix, &dear, &answer, 0).unwrap();
+        assert!((saved - (2.0 / 3.0 - 1.0)).abs() < 1e-9, "{saved}");
         assert_eq!(of(&Request { pinned: vec![0, 1], ..request.clone() }), None);
         assert_eq!(of(&Request { forbidden: vec![2], ..request }), None);
     }
