@@ -301,4 +301,8 @@ fn a_screen_reads_columns_and_changes_nothing() {
     assert!(screen.write(&[window("a", 8_000, 1_000, &[1])]).is_err(), "it was opened to read");
     let absent = Store::open_read_only(folder.path().join("other.sqlite"));
     assert!(matches!(absent, Err(StoreError::Absent { .. })));
+    let blank = folder.path().join("blank.sqlite");
+    std::fs::write(&blank, b"").unwrap();
+    let refused = Store::open_read_only(&blank);
+    assert!(matches!(refused, Err(StoreError::Blank { .. })), "{refused:?}");
 }

@@ -31,7 +31,9 @@ fn scenario(name: &str) -> Result<Scenario, Failure> {
         Failure::new(Exit::Usage, format!("scenario '{name}': {cause}"))
             .hint("the built-in ones are demo, calm and app; a file is TOML")
     };
-    if std::path::Path::new(name).exists() {
+    let path = std::path::Path::new(name);
+    // A folder of this name, as `advisor demo --keep demo` leaves one, is no scenario.
+    if path.exists() && !path.is_dir() {
         let text = std::fs::read_to_string(name).map_err(|error| usage(error.to_string()))?;
         return Scenario::from_toml(&text).map_err(|error| usage(error.to_string()));
     }

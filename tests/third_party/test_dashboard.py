@@ -168,6 +168,13 @@ def test_the_store_alone_without_colours_and_by_signal(world, terminal):
     os.kill(pid, 15)
     terminal.type("echo ended $?")
     terminal.shows("ended 0")
+    # What is typed after the key that quits is the shell's.
+    for turn in range(5):
+        terminal.type(f"clear; {call}/nearside.sqlite tui")
+        terminal.shows(r" n [1-9]")
+        terminal.keys("q")
+        terminal.type(f"echo shell got $(({turn} + 40))")
+        terminal.shows(f"shell got {turn + 40}", most=10)
 
 
 def test_cloudwatch_is_shown_with_its_price_and_its_errors(lab, client, terminal, tmp_path):

@@ -20,6 +20,10 @@ pub struct Inbox {
 struct Waiting {
     messages: VecDeque<Message>,
     dropped: u64,
+    /// How many messages were left, were taken, and were carried out, since the start.
+    left: u64,
+    taken: u64,
+    done: u64,
 }
 
 /// A lock that a thread died with still holds whole messages: every change here is one call.
@@ -32,7 +36,22 @@ fn whole<'a, T>(
 impl Inbox {
     /// Leaves a message.
     pub fn push(&self, message: Message) {
+        let _ = self.leave(message);
+    }
+
+    /// Leaves a message and waits until it was carried out. After one that ends the dashboard that is
+    /// never: whoever reads keys then reads none of the next program's.
+    pub fn hand_over(&self, message: Message) {
+        let number = self.leave(message);
+        let waiting = whole(self.state.lock());
+        drop(self.ready.wait_while(waiting, |waiting| waiting.done < number));
+    }
+
+    /// The number of this message.
+    fn leave(&self, message: Message) -> u64 {
         let mut waiting = whole(self.state.lock());
+        waiting.left += 1;
+        let number = waiting.left;
         let older = waiting.messages.iter().position(|other| message.replaces(other));
         let is_full = waiting.messages.len() >= WAITING_MAX;
         match older.and_then(|at| waiting.messages.get_mut(at)) {
@@ -41,14 +60,19 @@ impl Inbox {
             None => waiting.messages.push_back(message),
         }
         drop(waiting);
-        self.ready.notify_one();
+        self.ready.notify_all();
+        number
     }
 
     /// Everything that waits, after at most `wait`; and how many were dropped since the last time.
+    /// What was taken before counts as carried out.
     pub fn take(&self, wait: Duration) -> (VecDeque<Message>, u64) {
-        let waiting = whole(self.state.lock());
+        let mut waiting = whole(self.state.lock());
+        waiting.done = waiting.taken;
+        self.ready.notify_all();
         let waited = self.ready.wait_timeout_while(waiting, wait, |w| w.messages.is_empty());
         let mut waiting = waited.unwrap_or_else(PoisonError::into_inner).0;
+        waiting.taken = waiting.left;
         (std::mem::take(&mut waiting.messages), std::mem::take(&mut waiting.dropped))
     }
 }
@@ -115,6 +139,22 @@ mod tests {
         assert_eq!((messages.len(), dropped), (WAITING_MAX, 2));
         assert!(matches!(&messages[0], Message::Measured(newest) if newest.range == Range::Day));
         assert_eq!(inbox.take(Duration::from_millis(1)), (VecDeque::new(), 0));
+    }
+
+    #[test]
+    fn who_hands_over_waits_until_it_was_carried_out() {
+        let inbox = Arc::new(Inbox::default());
+        let (tell, told) = std::sync::mpsc::channel();
+        let hands = Arc::clone(&inbox);
+        let thread = std::thread::spawn(move || {
+            hands.hand_over(Message::Quit);
+            tell.send(()).unwrap();
+        });
+        while inbox.take(Duration::from_millis(5)).0.is_empty() {}
+        assert!(told.recv_timeout(Duration::from_millis(50)).is_err(), "it is only taken yet");
+        assert_eq!(inbox.take(Duration::ZERO), (VecDeque::new(), 0));
+        told.recv_timeout(Duration::from_secs(20)).unwrap();
+        thread.join().unwrap();
     }
 
     #[test]

@@ -104,8 +104,9 @@ impl Palette {
             return Style::default();
         }
         let ink = match self.depth {
-            Depth::Sixteen if level >= 3 => Color::Black,
-            Depth::Sixteen => Color::White,
+            // Blue and dark grey are dark, the others are not.
+            Depth::Sixteen if matches!(level, 0 | 2) => Color::White,
+            Depth::Sixteen => Color::Black,
             Depth::True if level < 3 => Color::Rgb(255, 255, 255),
             Depth::True => Color::Rgb(0, 0, 0),
             _ if level < 3 => Color::Indexed(231),
@@ -176,6 +177,44 @@ mod tests {
         };
         for scale in [HEAT, HEAT_INK] {
             assert!(scale.windows(2).all(|pair| light(pair[0]) < light(pair[1])));
+        }
+    }
+
+    /// The 16 colours of a VGA text screen, which terminals start from.
+    fn vga(color: Color) -> (u8, u8, u8) {
+        match color {
+            Color::Black => (0, 0, 0),
+            Color::Blue => (0, 0, 170),
+            Color::Cyan => (0, 170, 170),
+            Color::DarkGray => (85, 85, 85),
+            Color::Gray => (170, 170, 170),
+            Color::Yellow => (170, 85, 0),
+            Color::LightYellow => (255, 255, 85),
+            Color::White => (255, 255, 255),
+            Color::Rgb(r, g, b) => (r, g, b),
+            other => panic!("{other:?} is no ground and no ink"),
+        }
+    }
+
+    /// Relative luminance of WCAG 2.
+    fn luminance((r, g, b): (u8, u8, u8)) -> f64 {
+        let linear = |c: u8| {
+            let c = f64::from(c) / 255.0;
+            if c <= 0.040_45 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) }
+        };
+        0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b)
+    }
+
+    #[test]
+    fn figures_stand_out_from_their_ground() {
+        for depth in [Depth::Sixteen, Depth::True] {
+            for level in 0..LEVELS {
+                let style = Palette::new(depth).heat(level);
+                let of = |color: Option<Color>| luminance(vga(color.unwrap())) + 0.05;
+                let (ink, ground) = (of(style.fg), of(style.bg));
+                let contrast = ink.max(ground) / ink.min(ground);
+                assert!(contrast >= 3.5, "{depth:?} {level}: {contrast:.1}");
+            }
         }
     }
 

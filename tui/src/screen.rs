@@ -97,12 +97,13 @@ fn give_back_on_panic(inbox: Arc<Inbox>) {
     }));
 }
 
-/// Listens to keys, mouse and size in a thread that ends with the process.
+/// Listens to keys, mouse and size in a thread that ends with the process. It reads the next key when
+/// the last one was carried out, so that what is typed after the one that quits is the shell's.
 fn listen(inbox: Arc<Inbox>) -> io::Result<()> {
     let listen = move || {
         while let Ok(event) = event::read() {
             match event {
-                Event::Key(key) => inbox.push(Message::Key(key)),
+                Event::Key(key) => inbox.hand_over(Message::Key(key)),
                 Event::Mouse(mouse) => inbox.push(Message::Mouse(mouse)),
                 Event::Resize(columns, rows) => inbox.push(Message::Resized(columns, rows)),
                 Event::FocusGained | Event::FocusLost | Event::Paste(_) => {}

@@ -6,7 +6,10 @@ mod world;
 
 use std::sync::Arc;
 
-use tui::{Depth, Message, Snapshot, StoreState, View, ansi, draw, press, text, update};
+use advisor::advice::Reason;
+use tui::{
+    Decision, Depth, Entry, Message, Snapshot, StoreState, View, ansi, draw, press, text, update,
+};
 
 const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 60)];
 
@@ -46,6 +49,59 @@ fn small_terminals_say_what_they_can() {
         let name = format!("small_{columns}x{rows}");
         insta::assert_snapshot!(name, screen("", (columns, rows)));
     }
+}
+
+#[test]
+fn a_small_terminal_shows_what_is_asked_and_what_is_wrong_first() {
+    let mut model = world::model((20, 5), Depth::None);
+    model.subject.measures = true;
+    press(&mut model, "q");
+    let asked = text(&draw(&model));
+    assert!(asked.starts_with("quit and stop\n measuring? y/n\n"), "{asked}");
+    press(&mut model, "n/eu");
+    assert!(text(&draw(&model)).starts_with("filter: eu\n"), "{}", text(&draw(&model)));
+    let store = StoreState::Trouble { what: "store x is gone".into(), hint: "measure".into() };
+    let mut model = world::blank((20, 5), Depth::None);
+    let snapshot = Snapshot::empty(model.range, store);
+    let _ = update(&mut model, Message::Measured(Arc::new(snapshot)));
+    let wrong = text(&draw(&model));
+    assert!(wrong.starts_with("! store x is gone:\n measure\n"), "{wrong}");
+}
+
+#[test]
+fn a_plan_of_nothing_says_whether_the_evidence_is_there() {
+    let mut model = world::model((80, 24), Depth::None);
+    let mut decision = (**model.decision.as_ref().unwrap()).clone();
+    (decision.plan.moves, decision.plan.changes) = (Vec::new(), Vec::new());
+    decision.plan.health_checks.clear();
+    for line in &mut decision.advice.labels {
+        line.reason = Reason::Unsupported;
+    }
+    press(&mut model, "5");
+    let mut told = |decision: &Decision| {
+        let _ = update(&mut model, Message::Decided(Arc::new(decision.clone())));
+        text(&draw(&model))
+    };
+    let sure = told(&decision);
+    assert!(sure.contains("no label has a move that the evidence bears"), "{sure}");
+    decision.advice.labels[0].reason = Reason::InsufficientData;
+    let thin = told(&decision);
+    assert!(thin.contains("for 1 of 4 labels there are too few blocks"), "{thin}");
+}
+
+#[test]
+fn a_long_entry_of_the_log_is_shown_whole() {
+    let mut model = world::blank((80, 24), Depth::None);
+    let long = format!("{}the end", "something failed again ".repeat(9));
+    let entries = (0..30).map(|at| Entry::failure(world::NOW_MS - at, long.clone())).collect();
+    let _ = update(&mut model, Message::Happened(entries));
+    press(&mut model, "6");
+    let drawn = text(&draw(&model));
+    assert!(drawn.contains("the end") && !drawn.contains('…'), "{drawn}");
+    assert!(drawn.contains("30 entries from here ↓ PgDn"), "{drawn}");
+    press(&mut model, "G");
+    let last = text(&draw(&model));
+    assert!(!last.contains("from here") && last.contains("the end"), "{last}");
 }
 
 /// No view may panic or draw beyond its area, whatever the size.

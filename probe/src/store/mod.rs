@@ -37,6 +37,12 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
+    /// The file holds no table: whoever makes the store has not come to it yet.
+    #[error("store {} is an empty file", path.display())]
+    Blank {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file was written by a newer version.
     #[error("store {} has schema {found}, newer than {known}, the newest known here", path.display())]
     Newer {
@@ -101,7 +107,9 @@ impl StoreError {
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Absent { .. } => Some("measure first, or name another store with --store"),
+            Self::Absent { .. } | Self::Blank { .. } => {
+                Some("measure first, or name another store with --store")
+            }
             Self::Newer { .. } => Some("use the version that wrote it, or name another store"),
             Self::Full { .. } => Some("free some space; the windows are kept and written then"),
             Self::Busy { .. } => Some("end the other writer, or name another store"),

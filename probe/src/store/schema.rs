@@ -109,6 +109,11 @@ pub(super) fn open_read_only(path: &Path) -> Result<Connection, StoreError> {
     let connection = Connection::open_with_flags(path, flags).map_err(fault)?;
     connection.busy_timeout(BUSY_TIMEOUT_READER).map_err(fault)?;
     check_version(path, &connection)?;
+    let tables = "SELECT count(*) FROM sqlite_master";
+    let tables: i64 = connection.query_row(tables, (), |row| row.get(0)).map_err(fault)?;
+    if tables == 0 {
+        return Err(StoreError::Blank { path: path.to_owned() });
+    }
     Ok(connection)
 }
 

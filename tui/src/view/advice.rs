@@ -10,7 +10,7 @@ use advisor::evidence::{Comparison, Volatility};
 use advisor::plan::VantageEffect;
 
 use super::words::{endpoint_words, reason_words, survey_words, verdict_words};
-use super::{draw_lines, heading, split};
+use super::{draw_lines, draw_page, heading, split};
 use crate::decision::{Choice, Decision};
 use crate::model::Model;
 use crate::words::{NONE, fit, left, maybe_ms, ms, percent, right, shown, wrapped};
@@ -143,7 +143,7 @@ fn draw_reasons(
         say(&choice_text(choice), 7, Style::default());
     }
     let most = lines.len().saturating_sub(usize::from(body.height));
-    draw_lines(&lines, model.scrolled().min(most), body, buffer);
+    draw_page(model, &lines, model.scrolled().min(most), body, buffer);
 }
 
 /// One choice of the deployment frontier.

@@ -19,6 +19,8 @@ use crate::words::{NONE, count, fit, left, ms_of_us, percent, right, shown};
 const FILLS: [char; 6] = ['░', '▒', '▓', '█', '▚', '·'];
 const NAME: usize = 10;
 const COLUMN: usize = 9;
+/// The fewest bars of a histogram.
+const BARS_MIN: usize = 16;
 /// The eighths of a column of blocks.
 const EIGHTHS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
@@ -171,20 +173,22 @@ fn draw_histogram(model: &Model, one: &ConnectionDetail, area: Rect, buffer: &mu
             return;
         }
     };
-    let (Some(bars), true) = (bars(histogram, columns), rows > 0) else { return };
+    let wide = bar_width(histogram.len(), columns);
+    let (Some(bars), true) = (bars(histogram, columns / wide), rows > 0) else { return };
     let most = bars.counts.iter().copied().max().unwrap_or(1).max(1);
     for (index, count) in bars.counts.iter().enumerate() {
         // What there is must be seen, however little.
         let eighths = (count * rows as u64 * 8).div_ceil(most);
         for row in 0..rows {
             let left = eighths.saturating_sub(row as u64 * 8).min(8);
-            let x = body.x + 1 + u16::try_from(index).unwrap_or(0);
+            let x = body.x + 1 + u16::try_from(index * wide).unwrap_or(0);
             let y = body.y + u16::try_from(rows - 1 - row).unwrap_or(0);
             let glyph = EIGHTHS[usize::try_from(left).unwrap_or(0)].to_string();
-            buffer.set_string(x, y, glyph, model.palette.phase(1));
+            buffer.set_string(x, y, glyph.repeat(wide), model.palette.phase(1));
         }
     }
-    draw_axis(model, &bars, Rect { y: body.bottom() - 1, height: 1, ..body }, columns, buffer);
+    let axis = Rect { y: body.bottom() - 1, height: 1, ..body };
+    draw_axis(model, &bars, axis, bars.counts.len() * wide, buffer);
 }
 
 /// The quantiles that are kept where there are no histograms, each with a bar up to it.
@@ -229,6 +233,12 @@ fn draw_axis(model: &Model, bars: &Bars, area: Rect, columns: usize, buffer: &mu
     let rest = columns.saturating_sub(text.chars().count());
     let text = text + &right(&high, rest);
     buffer.set_stringn(area.x + 1, area.y, text, columns, model.palette.quiet());
+}
+
+/// Columns of one bar: with few samples many bars would be a comb of holes.
+fn bar_width(samples: u64, columns: usize) -> usize {
+    let bars = usize::try_from(samples / 3).unwrap_or(usize::MAX).max(BARS_MIN);
+    columns.div_ceil(bars).max(1)
 }
 
 /// Counts by equal steps of the logarithm.

@@ -6,7 +6,7 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Widget as _};
 
-use super::{draw_lines, heading};
+use super::{draw_page, heading};
 use crate::keymap::{BINDINGS, Binding, names};
 use crate::model::Model;
 use crate::words::right;
@@ -25,5 +25,5 @@ pub(super) fn draw(model: &Model, area: Rect, buffer: &mut Buffer) {
     };
     let lines: Vec<Line<'_>> = BINDINGS.iter().map(|binding| Line::from(entry(binding))).collect();
     let most = lines.len().saturating_sub(usize::from(body.height));
-    draw_lines(&lines, model.scrolled().min(most), body, buffer);
+    draw_page(model, &lines, model.scrolled().min(most), body, buffer);
 }

@@ -5,12 +5,14 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use super::{draw_lines, heading};
+use super::{draw_lines, draw_more, heading, split};
 use crate::log::Entry;
 use crate::model::{Model, Sort};
-use crate::words::{count, day, fit, time_of_day};
+use crate::words::{count, day, time_of_day, wrapped};
 
 const DAY_MS: i64 = 86_400_000;
+/// Columns of date, time and mark.
+const HEAD: usize = 18;
 
 /// The entries that are shown, in their order.
 pub(super) fn entries(model: &Model) -> Vec<&Entry> {
@@ -40,17 +42,20 @@ pub(super) fn draw(model: &Model, area: Rect, buffer: &mut Buffer) {
         buffer.set_stringn(body.x, body.y, text, usize::from(body.width), Style::default());
         return;
     }
-    let columns = usize::from(body.width).saturating_sub(20);
-    let lines: Vec<Line<'_>> = entries
-        .into_iter()
-        .skip(model.scrolled())
-        .take(usize::from(body.height))
-        .map(|entry| line(model, entry, columns))
-        .collect();
+    let shown: Vec<&Entry> = entries.into_iter().skip(model.scrolled()).collect();
+    let each = shown.iter().take(usize::from(body.height));
+    let lines: Vec<Line<'_>> =
+        each.flat_map(|entry| lines(model, entry, usize::from(body.width))).collect();
+    let is_more = lines.len() > usize::from(body.height) || shown.len() > usize::from(body.height);
+    let (body, more) = split(body, body.height.saturating_sub(u16::from(is_more)));
     draw_lines(&lines, 0, body, buffer);
+    if is_more {
+        draw_more(model, &format!("{} entries from here", count(shown.len() as u64)), more, buffer);
+    }
 }
 
-fn line(model: &Model, entry: &Entry, columns: usize) -> Line<'static> {
+/// One entry, in as many lines as it takes.
+fn lines(model: &Model, entry: &Entry, columns: usize) -> Vec<Line<'static>> {
     let is_today = entry.at_ms.div_euclid(DAY_MS) == model.now_ms.div_euclid(DAY_MS);
     let date = if is_today { "     ".to_owned() } else { day(entry.at_ms) };
     let (mark, style) = if entry.is_failure {
@@ -58,9 +63,15 @@ fn line(model: &Model, entry: &Entry, columns: usize) -> Line<'static> {
     } else {
         ("·", model.palette.quiet())
     };
-    Line::from(vec![
+    let mut head = vec![
         Span::styled(format!(" {date} {} ", time_of_day(entry.at_ms)), model.palette.quiet()),
         Span::styled(format!("{mark} "), style),
-        Span::raw(fit(&entry.text, columns)),
-    ])
+    ];
+    let parts = wrapped(&entry.text, columns.saturating_sub(HEAD), 0);
+    let line = |part: String| {
+        let mut spans = std::mem::replace(&mut head, vec![Span::raw(" ".repeat(HEAD))]);
+        spans.push(Span::raw(part));
+        Line::from(spans)
+    };
+    parts.into_iter().map(line).collect()
 }

@@ -132,9 +132,11 @@ fn draw_places(model: &Model, rows: &[&str], column: f64, context: &mut Context<
 fn draw_list(model: &Model, rows: &[&str], area: Rect, buffer: &mut Buffer) {
     let columns = usize::from(area.width);
     let name = rows.iter().map(|id| shown(id).len()).max().unwrap_or(8).clamp(8, 18);
+    let hidden = (rows.len() + 1).saturating_sub(usize::from(area.height));
+    let corner = if hidden > 0 { format!("{hidden} more ↕") } else { "vantage".to_owned() };
     let head = format!(
         "   {}  {}{}  {}",
-        left("vantage", name),
+        left(&corner, name),
         left("sent to", name),
         right("cost, ms", 9),
         "saved by the advice, ms"

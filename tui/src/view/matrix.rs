@@ -306,7 +306,8 @@ fn legend(model: &Model, columns: usize) -> Line<'static> {
     if taken + width(marks) <= columns {
         spans.push(Span::styled(marks, quiet));
     }
-    if taken + width(marks) + width(spread) <= columns {
+    let is_spread = model.figure != Figure::Regret;
+    if is_spread && taken + width(marks) + width(spread) <= columns {
         spans.push(Span::styled(spread, quiet));
     }
     Line::from(spans)

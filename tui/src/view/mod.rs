@@ -138,9 +138,9 @@ fn draw_head(model: &Model, area: Rect, buffer: &mut Buffer) {
     buffer.set_line(area.x, area.y, &line, area.width);
     let room = usize::from(area.width).saturating_sub(taken + 1);
     let (text, style) = match &model.flow {
-        Flow::Live => (time_of_day(model.now_ms), Style::default()),
+        Flow::Live => (format!("{} UTC", time_of_day(model.now_ms)), Style::default()),
         Flow::Frozen { at_ms, .. } => {
-            (format!("FROZEN {}", &time_of_day(*at_ms)[..5]), palette.warning())
+            (format!("FROZEN {} UTC", &time_of_day(*at_ms)[..5]), palette.warning())
         }
     };
     let service = shown(&model.subject.service);
@@ -270,6 +270,23 @@ fn draw_lines(lines: &[Line<'_>], skip: usize, area: Rect, buffer: &mut Buffer) 
     for (line, y) in lines.iter().skip(skip).zip(area.y..area.bottom()) {
         buffer.set_line(area.x, y, line, area.width);
     }
+}
+
+/// The same; where lines are hidden below, the last row says how many.
+fn draw_page(model: &Model, lines: &[Line<'_>], skip: usize, area: Rect, buffer: &mut Buffer) {
+    let hidden = lines.len().saturating_sub(skip + usize::from(area.height));
+    let (body, more) = split(area, area.height.saturating_sub(u16::from(hidden > 0)));
+    draw_lines(lines, skip, body, buffer);
+    if more.height > 0 {
+        draw_more(model, &format!("{} more lines", hidden + 1), more, buffer);
+    }
+}
+
+/// At the right end of a row: what stands further down.
+fn draw_more(model: &Model, what: &str, area: Rect, buffer: &mut Buffer) {
+    let text = fit(&format!("{what} ↓ PgDn "), usize::from(area.width));
+    let x = area.right().saturating_sub(u16::try_from(width(&text)).unwrap_or(0));
+    buffer.set_string(x, area.y, text, model.palette.accent());
 }
 
 /// The top `rows` rows of an area, and the rest.

@@ -6,28 +6,23 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::Line;
 
+use advisor::advice::{LabelAdvice, Reason};
 use advisor::journal::{Ending, Operation};
+use advisor::plan::Intent;
 use advisor::record::Action;
 
 use super::words::survey_words;
-use super::{draw_lines, heading, split};
+use super::{draw_page, heading};
 use crate::decision::{Decision, Refused};
 use crate::model::Model;
-use crate::words::{NONE, day, fit, left, maybe_ms, right, shown, time_of_day, width, wrapped};
+use crate::words::{NONE, day, fit, left, maybe_ms, right, shown, time_of_day, wrapped};
 
 const NAME: usize = 16;
 
 pub(super) fn draw(model: &Model, area: Rect, buffer: &mut Buffer) {
     let body = heading(model, area, "Plan", &survey_words(model), buffer);
     let lines = lines(model, usize::from(area.width));
-    let hidden = lines.len().saturating_sub(model.scrolled() + usize::from(body.height));
-    let (body, more) = split(body, body.height.saturating_sub(u16::from(hidden > 0)));
-    draw_lines(&lines, model.scrolled(), body, buffer);
-    if hidden > 0 && more.height > 0 {
-        let text = format!("{} more lines ↓ ", hidden + 1);
-        let x = more.right().saturating_sub(u16::try_from(width(&text)).unwrap_or(0));
-        buffer.set_string(x, more.y, text, model.palette.accent());
-    }
+    draw_page(model, &lines, model.scrolled(), body, buffer);
 }
 
 /// Everything of the plan, a line each, no wider than the screen.
@@ -41,7 +36,8 @@ pub(super) fn lines(model: &Model, columns: usize) -> Vec<Line<'static>> {
     };
     let mut lines = Vec::new();
     if decision.plan.is_empty() {
-        lines.push(Line::raw(" Nothing to change: every label points where it should."));
+        let text = nothing_words(&decision.advice.labels);
+        lines.extend(wrapped(&text, columns, 1).into_iter().map(Line::raw));
     } else {
         summary(model, decision, columns, &mut lines);
         effect(model, decision, columns, &mut lines);
@@ -49,6 +45,20 @@ pub(super) fn lines(model: &Model, columns: usize) -> Vec<Line<'static>> {
     }
     history(model, &decision.operations, columns, &mut lines);
     lines
+}
+
+/// Why there is nothing to change: only evidence says that a label points where it should.
+fn nothing_words(labels: &[LabelAdvice]) -> String {
+    let thin = labels.iter().filter(|line| line.reason == Reason::InsufficientData).count();
+    match thin {
+        0 => " Nothing to change: no label has a move that the evidence bears.".to_owned(),
+        thin => {
+            format!(
+                " Nothing to change yet: for {thin} of {} labels there are too few blocks.",
+                labels.len()
+            )
+        }
+    }
 }
 
 fn summary(model: &Model, decision: &Decision, columns: usize, lines: &mut Vec<Line<'static>>) {
@@ -148,7 +158,12 @@ fn history(
             .iter()
             .map(|step| format!("{} to {}", step.label, step.after()))
             .collect();
-        let moves = if moves.is_empty() { NONE.to_owned() } else { moves.join(", ") };
+        let moves = match (&operation.plan.intent, moves.is_empty()) {
+            (Intent::InstallShadow, _) => "shadow records installed".to_owned(),
+            (Intent::RemoveShadow, _) => "shadow records removed".to_owned(),
+            (_, true) => NONE.to_owned(),
+            (_, false) => moves.join(", "),
+        };
         let text = format!(
             " {} {}  {}  {}  {}",
             day(operation.began_at_ms),
