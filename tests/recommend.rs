@@ -107,6 +107,7 @@ fn bad_input() {
         ("negative", "client,a,b\nx,10,-2\n"),
         ("nan", "client,a,b\nx,NaN,2\n"),
         ("word", "client,a,b\nx,10,fast\n"),
+        ("huge", "client,a,b\nx,10,1e308\n"),
         ("seconds", "client,a,b\nx,0.012,0.24\ny,0.2,0.011\n"),
         ("twice", "client,a,b\nx,10,20\ny,10,20\nx,11,21\n"),
         ("column_twice", "client,a,a\nx,10,20\n"),
@@ -128,6 +129,7 @@ fn bad_input() {
     let weights = [
         ("w_negative", "client,weight\nlyon,-1\n"),
         ("w_infinite", "client,weight\nlyon,inf\n"),
+        ("w_huge", "client,weight\nlyon,1e308\nkyoto,1e308\n"),
         ("w_unknown", "client,weight\nlyon,1\nnantes,1\n"),
         ("w_twice", "client,weight\nlyon,1\nlyon,2\n"),
         ("w_zero", "client,weight\nlyon,0\nkyoto,0\nboston,0\n"),

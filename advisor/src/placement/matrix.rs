@@ -8,6 +8,8 @@ use super::read::Table;
 
 /// Costs with fractions that all stay below this many ms are taken for seconds.
 const SECONDS_BELOW: f64 = 3.0;
+/// The largest cost and the largest weight: sums of products of such are far from overflow.
+const NUMBER_MAX: f64 = 1e15;
 /// Columns at most.
 const COLUMNS_MAX: usize = 5_000;
 
@@ -314,6 +316,7 @@ fn number(text: &str) -> Result<f64, &'static str> {
         Err(_) => Err("is not a number"),
         Ok(value) if !value.is_finite() => Err("is not finite"),
         Ok(value) if value < 0.0 => Err("is negative"),
+        Ok(value) if value > NUMBER_MAX => Err("is above 1e15, where sums would not be exact"),
         // Minus zero is zero.
         Ok(value) => Ok(value + 0.0),
     }
