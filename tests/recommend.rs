@@ -186,4 +186,6 @@ fn traffic_from_logs_becomes_weights() {
         &seen(&place, "traffic --population --vantage eu-west-1 --vantage us-east-1"),
     );
     check("traffic_no_file", &seen(&place, "traffic --apigateway none.log"));
+    place.write("noise.log", "neither fields\nnor clients\n");
+    check("traffic_nobody", &seen(&place, "traffic --cloudfront noise.log"));
 }

@@ -97,6 +97,10 @@ impl TrafficView {
     #[must_use]
     pub fn text(&self) -> String {
         let mut text = self.counted();
+        if self.total() == 0.0 {
+            text.push_str("no client was found: nothing is known of who the users are\n");
+            return super::escape_lines(&text);
+        }
         let _ = writeln!(
             text,
             "no vantage within {} km: {}; place unknown: {}",
