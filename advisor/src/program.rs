@@ -6,14 +6,18 @@
 //! indices in, indices out; it knows nothing of evidence.
 
 mod bound;
+mod tables;
 
-use bound::Bounds;
+use bound::{Bounds, Set};
+use tables::{Bits, Tables, bit, each, set_of};
 
 /// Weights are whole parts of this many.
 pub const WEIGHT_PARTS: u64 = 1_000_000_000;
 /// What it costs to be answered by nobody: as much as the slowest response that is recorded.
 pub const NOBODY_US: u64 = 60_000_000;
-/// Sets that are looked at before the search gives up on a proof.
+/// Labels, and endpoints, that a program may have: more than there are Regions.
+pub const MOST: usize = Bits::BITS as usize;
+/// Nodes that are looked at before the search gives up on a proof.
 const NODES_MAX: u32 = 2_000_000;
 
 /// A label that is installed, or may be. The program's labels are in order of name.
@@ -75,6 +79,8 @@ pub struct Solution {
     pub value: Value,
     /// Whether nothing better exists. The search gives up after a stated number of sets.
     pub proven: bool,
+    /// How many parts of the search were looked at.
+    pub nodes: u32,
 }
 
 impl Row {
@@ -137,7 +143,7 @@ impl Program {
             installed: names.len(),
             names,
         };
-        Some(Solution { points_at, value, proven: false })
+        Some(Solution { points_at, value, proven: false, nodes: 0 })
     }
 
     /// The regret with each endpoint down, summed: its labels are skipped, as Route 53 does with
@@ -152,86 +158,99 @@ impl Program {
     }
 
     /// The best set, unless the search gives up; never worse than what is installed. `None` where
-    /// even what is installed would move a row: then the program was put together wrongly.
+    /// even what is installed would move a row: then the program was put together wrongly; or where
+    /// there are more labels or endpoints than `MOST`.
     #[must_use]
     pub fn solve(&self) -> Option<Solution> {
-        let start = self.evaluate(&self.installed())?;
-        let mut search = Search {
-            program: self,
-            bounds: Bounds::new(self),
-            best: self.improve(start),
-            nodes: 0,
-        };
-        let mut set: Vec<Option<bool>> =
-            self.labels.iter().map(|label| label.stays.then_some(true)).collect();
-        search.branch(&mut set);
-        search.best.proven = search.nodes <= NODES_MAX;
-        Some(search.best)
-    }
-
-    /// Adds, drops or swaps single labels while that helps. Each step lowers the value, so it ends.
-    fn improve(&self, mut best: Solution) -> Solution {
-        loop {
-            let set: Vec<bool> = best.points_at.iter().map(Option::is_some).collect();
-            let free = || (0..set.len()).filter(|label| !self.labels[*label].stays);
-            let pairs = free().flat_map(|a| free().filter(move |b| a <= *b).map(move |b| (a, b)));
-            let better = pairs
-                .filter_map(|(a, b)| {
-                    let mut set = set.clone();
-                    set[a] = !set[a];
-                    if a != b {
-                        set[b] = !set[b];
-                    }
-                    self.evaluate(&set)
-                })
-                .min_by(|a, b| a.value.cmp(&b.value))
-                .filter(|found| found.value < best.value);
-            match better {
-                Some(found) => best = found,
-                None => return best,
-            }
+        if self.labels.len() > MOST || self.endpoints > MOST {
+            return None;
         }
+        let best = self.evaluate(&self.installed())?;
+        let mut search = Search { bounds: Bounds::new(Tables::new(self)), best, nodes: 0 };
+        let stay = |stays: bool| {
+            set_of((0..self.labels.len()).filter(|label| self.labels[*label].stays == stays))
+        };
+        let start = Set { installed: stay(true), undecided: stay(false) };
+        search.improve(start.undecided);
+        search.branch(start);
+        search.best.proven = search.nodes <= NODES_MAX;
+        search.best.nodes = search.nodes;
+        Some(search.best)
     }
 }
 
 struct Search<'a> {
-    program: &'a Program,
     bounds: Bounds<'a>,
     best: Solution,
     nodes: u32,
 }
 
 impl Search<'_> {
-    fn branch(&mut self, set: &mut [Option<bool>]) {
+    /// The labels that are installed in the best answer so far.
+    fn installed(&self) -> Bits {
+        let points_at = &self.best.points_at;
+        set_of((0..points_at.len()).filter(|label| points_at[*label].is_some()))
+    }
+
+    /// Adds, drops or swaps single labels while that helps. Each step lowers the value, so it ends.
+    fn improve(&mut self, free: Bits) {
+        let improves = |search: &mut Self| {
+            let here = search.installed();
+            let others = |a| each(free).filter(move |b| a <= *b);
+            let mut pairs = each(free).flat_map(|a| others(a).map(move |b| bit(a) | bit(b)));
+            pairs.any(|pair| search.try_set(here ^ pair))
+        };
+        while improves(self) {}
+    }
+
+    /// Takes a set where it is better than the best so far.
+    fn try_set(&mut self, installed: Bits) -> bool {
+        let regret = self.bounds.regret(Set { installed, undecided: 0 });
+        if regret.is_none_or(|regret| regret > self.best.value.regret) {
+            return false;
+        }
+        let program = self.bounds.tables.program;
+        let set: Vec<bool> =
+            (0..program.labels.len()).map(|label| installed & bit(label) != 0).collect();
+        let found = program.evaluate(&set).filter(|found| found.value < self.best.value);
+        let Some(found) = found else { return false };
+        self.best = found;
+        true
+    }
+
+    fn branch(&mut self, mut set: Set) {
         self.nodes = self.nodes.saturating_add(1);
-        if self.nodes > NODES_MAX || self.is_hopeless(set) {
+        if self.nodes > NODES_MAX || self.is_hopeless(&mut set) {
             return;
         }
         let Some(label) = self.bounds.next_label(set) else {
-            let set: Vec<bool> = set.iter().map(|state| *state == Some(true)).collect();
-            let found = self.program.evaluate(&set);
-            if let Some(found) = found.filter(|found| found.value < self.best.value) {
-                self.best = found;
-            }
+            self.try_set(set.installed);
             return;
         };
+        let undecided = set.undecided & !bit(label);
+        let with = Set { installed: set.installed | bit(label), undecided };
+        let without = Set { undecided, ..set };
         let first = self.best.points_at[label].is_some();
-        for state in [first, !first] {
-            set[label] = Some(state);
+        for set in if first { [with, without] } else { [without, with] } {
             self.branch(set);
         }
-        set[label] = None;
     }
 
-    /// Whether no completion can be better than the best that is known.
-    fn is_hopeless(&self, set: &[Option<bool>]) -> bool {
+    /// Whether no completion can be better than the best that is known. Where one can only be as
+    /// good in regret, labels on which no choice is left are decided.
+    fn is_hopeless(&mut self, set: &mut Set) -> bool {
         let best = &self.best.value;
-        let Some(regret) = self.bounds.regret(set) else { return true };
-        if regret != best.regret {
-            return regret > best.regret;
+        loop {
+            let Some(regret) = self.bounds.regret(*set) else { return true };
+            if regret != best.regret {
+                return regret > best.regret;
+            }
+            if !self.bounds.settle(set) {
+                break;
+            }
         }
-        let failover_regret = self.bounds.failover_regret(set);
-        let installed = set.iter().filter(|state| **state == Some(true)).count();
+        let failover_regret = self.bounds.failover_regret(*set, best.failover_regret);
+        let installed = set.installed.count_ones() as usize;
         (failover_regret, installed) > (best.failover_regret, best.installed)
     }
 }

@@ -6,7 +6,9 @@
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "tests panic where they fail, and print what they measure"
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "tests panic where they fail, and print what they measure; their figures are small"
 )]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +18,7 @@ use advisor::advice::{Advice, AdviceRule, EyeballRow, Eyeballs, Routing, advise}
 use advisor::evidence::EvidenceRule;
 use advisor::matrix::{CellBlock, CostRule, Matrix};
 use advisor::name::Label;
+use advisor::program::{Candidate, Program, Row, WEIGHT_PARTS};
 use probe::sample::Connection;
 use probe::store::WindowSet;
 use rand::seq::IndexedRandom as _;
@@ -27,6 +30,8 @@ const P50: &str = include_str!("../../lab/data/p50.csv");
 const WORLDS: u64 = 200;
 const ENDPOINTS: usize = 4;
 const HARM_MS: f64 = 5.0;
+/// Nodes that the search for one answer may look at: some milliseconds.
+const NODES_MAX: u32 = 4_000;
 /// Sets of labels that brute force can look at.
 const BRUTE_LABELS: usize = 14;
 
@@ -121,6 +126,36 @@ impl World {
             worst_ms = f64::max(worst_ms, costs[answer] - costs[today]);
         }
         (regret, worst_ms)
+    }
+
+    /// The program of this world, put together by the rule's words.
+    fn program(&self) -> Program {
+        let gains = self.gains();
+        let live = &self.routing.live;
+        let endpoints: Vec<&String> = live.values().collect();
+        let labels: BTreeSet<&Label> = live.keys().chain(gains.keys()).collect();
+        let number = |id: &String| endpoints.iter().position(|other| *other == id).unwrap();
+        let candidate = |label: &&Label| Candidate {
+            stays: live.contains_key(*label),
+            current: live.get(*label).map(number),
+            backed: gains.get(*label).into_iter().flatten().map(number).collect(),
+        };
+        let total: f64 = self.routing.eyeballs.rows.values().map(|row| row.weight).sum();
+        let row = |(client, row): (&String, &EyeballRow)| {
+            let costs: Vec<f64> = endpoints.iter().map(|id| self.cost_ms[client][*id]).collect();
+            let today = number(&live[&self.routing.preferred[client]]);
+            let place = |label: &Label| labels.iter().position(|other| *other == label);
+            Row {
+                weight: (row.weight / total * WEIGHT_PARTS as f64) as u64,
+                order: row.order.iter().filter_map(place).collect(),
+                cost_us: costs.iter().map(|ms| Some((ms * 1_000.0) as u64)).collect(),
+                today,
+                may: costs.iter().map(|ms| ms - costs[today] <= HARM_MS).collect(),
+            }
+        };
+        let rows = self.routing.eyeballs.rows.iter().map(row).collect();
+        let labels = labels.iter().map(candidate).collect();
+        Program { endpoints: ENDPOINTS, labels, rows }
     }
 
     /// The endpoints that each label may have: those at which a client that prefers it to all
@@ -254,4 +289,23 @@ fn a_very_slow_endpoint_leaves_at_most_a_twentieth_of_the_regret() {
 fn a_slow_endpoint_leaves_at_most_a_fifth_of_the_regret() {
     let left = residual(60.0);
     assert!(left <= 0.2, "{left}");
+}
+
+#[test]
+fn the_search_for_one_answer_is_short() {
+    let trips = round_trips();
+    let (mut nodes, mut labels) = (Vec::new(), 0);
+    for slow_ms in [60.0, 150.0] {
+        for seed in 1..=WORLDS {
+            let program = World::new(&trips, slow_ms, seed).program();
+            let found = program.solve().unwrap();
+            assert!(found.proven, "world {seed}, {slow_ms} ms");
+            nodes.push(found.nodes);
+            labels = labels.max(program.labels.len());
+        }
+    }
+    nodes.sort_unstable();
+    let (half, most) = (nodes[nodes.len() / 2], nodes[nodes.len() - 1]);
+    println!("up to {labels} labels: {half} nodes in the median, at most {most}");
+    assert!(most <= NODES_MAX, "{most}");
 }

@@ -5,7 +5,9 @@ use proptest::prelude::*;
 use super::*;
 
 /// A random program: labels of which some are installed, rows that are each sent somewhere today.
+/// Where costs have few values, many sets are equally good.
 fn program(labels: usize, endpoints: usize, rows: usize, draws: &[u32]) -> Program {
+    let values = if draws.first().is_some_and(|draw| draw % 2 == 0) { 200 } else { 3 };
     let mut draws = draws.iter().cycle();
     let mut draw = |below: usize| *draws.next().unwrap_or(&0) as usize % below;
     let mut candidates: Vec<Candidate> = (0..labels)
@@ -26,7 +28,7 @@ fn program(labels: usize, endpoints: usize, rows: usize, draws: &[u32]) -> Progr
             order.swap(at, draw(at + 1));
         }
         let today = order.iter().find_map(|label| candidates[*label].current).unwrap_or(0);
-        let cost = |_| (draw(12) > 0).then(|| 10_000 + draw(200) as u64 * 500);
+        let cost = |_| (draw(12) > 0).then(|| 10_000 + draw(values) as u64 * 500);
         let mut cost_us: Vec<Option<u64>> = (0..endpoints).map(cost).collect();
         let here = *cost_us[today].get_or_insert(100_000);
         let may = cost_us.iter().map(|c| c.is_some_and(|c| c <= here + 5_000)).collect();
@@ -47,7 +49,7 @@ fn brute_force(program: &Program) -> Option<Value> {
 }
 
 fn draws() -> impl Strategy<Value = Vec<u32>> {
-    prop::collection::vec(any::<u32>(), 97)
+    prop::collection::vec(any::<u32>(), 397)
 }
 
 proptest! {
