@@ -4,7 +4,7 @@ The pages are made by `cargo test -p reports` (a fortnight of a small service; o
 hostile; one without data). Each is opened 390 and 1,440 pixels wide, light and dark, over the DevTools
 protocol. There must be no console message, no exception, no dialog and no request but for the page
 itself; nothing may be wider than the window; every figure must be there once, large enough to read.
-Screenshots and an A4 print are left in target/report-in-browser.
+The page's one script sorts tables; without it the page must look the same to the last dot. Screenshots and an A4 print are left in target/report-in-browser.
 """
 
 import base64
@@ -49,8 +49,19 @@ LOOK = """(() => {
     ink: getComputedStyle(document.body).color, scripts: document.scripts.length,
     title: document.title, heading: document.querySelector('h1').textContent,
     answer: document.querySelectorAll('.answer p').length,
-    foreign: document.querySelectorAll('script,iframe,img,object,embed,link[rel=stylesheet]').length});
+    foreign: document.querySelectorAll('script[src],iframe,img,object,embed,link[rel=stylesheet]').length});
 })()"""
+
+# The texts of the first column of numbers that is not sorted yet, after so many clicks on its head.
+SORTED = """(clicks => {
+  const head = [...document.querySelectorAll('th.n')].find(head => {
+    const rows = [...head.closest('table').tBodies[0].rows];
+    return new Set(rows.map(row => row.cells[head.cellIndex].textContent)).size > 3;
+  });
+  for (let n = 0; n < clicks; n++) head.click();
+  const column = [...head.closest('table').tBodies[0].rows].map(row => row.cells[head.cellIndex].textContent);
+  return JSON.stringify({column, order: head.getAttribute('aria-sort')});
+})"""
 
 
 class Browser:
@@ -156,7 +167,7 @@ def judge(name, page, width, seen, events):
     assert [url for url in asked if url != page.as_uri() and not url.startswith("data:")] == [], asked
     assert page.as_uri() in asked, "the page itself is seen, so that others would be"
     assert seen["scroll"] <= seen["inner"] == width, f"{name}: {seen['scroll']} px in {width}"
-    assert (seen["scripts"], seen["foreign"]) == (0, 0), seen
+    assert (seen["scripts"], seen["foreign"]) == (1, 0), seen
     assert seen["answer"] == 3 and seen["heading"], seen
     assert seen["unpainted"] == 0, f"{name}: {seen['unpainted']} shapes have no colour"
     for figure in seen["figures"]:
@@ -173,11 +184,41 @@ def luminance(colour):
     return sum(weight * part * scale for weight, part in zip((0.2126, 0.7152, 0.0722), parts))
 
 
-def shoot(browser, name):
+def picture(browser):
     size = browser.ask("Page.getLayoutMetrics")["cssContentSize"]
     clip = {"x": 0, "y": 0, "width": size["width"], "height": min(size["height"], 12_000), "scale": 1}
     shot = browser.ask("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)
-    (SHOTS / f"{name}.png").write_bytes(base64.b64decode(shot["data"]))
+    return base64.b64decode(shot["data"])
+
+
+def judge_script(browser, page):
+    """It sorts, and the page does not need it."""
+    width = WIDTHS[-1]
+    loaded(browser, page, width, "light")
+    with_script = picture(browser)
+    browser.ask("Emulation.setScriptExecutionDisabled", value=True)
+    loaded(browser, page, width, "light")
+    assert picture(browser) == with_script, "without script it looks otherwise"
+    assert clicked(browser, 1)["order"] is None, "scripts are not off"
+    browser.ask("Emulation.setScriptExecutionDisabled", value=False)
+    loaded(browser, page, width, "light")
+    falling = clicked(browser, 1)
+    numbers = [float(text) for text in falling["column"] if re.fullmatch(r"-?[\d.]+", text)]
+    assert falling["order"] == "descending" and len(numbers) > 3, falling
+    assert numbers == sorted(numbers, reverse=True), falling
+    rising = clicked(browser, 1)
+    again = [float(text) for text in rising["column"] if re.fullmatch(r"-?[\d.]+", text)]
+    assert rising["order"] == "ascending" and again == sorted(numbers), rising
+    print(f"sorted {len(numbers)} rows both ways; without script the page looks the same")
+
+
+def clicked(browser, times):
+    told = browser.ask("Runtime.evaluate", expression=f"{SORTED}({times})")
+    return json.loads(told["result"]["value"])
+
+
+def shoot(browser, name):
+    (SHOTS / f"{name}.png").write_bytes(picture(browser))
 
 
 def printed(browser):
@@ -214,6 +255,7 @@ def main():
                 assert len(set(grounds)) == 2, grounds
                 if name == "fortnight":
                     assert len(seen["figures"]) >= 6, seen["figures"]
+                    judge_script(browser, page)
                     print(f"printed on {printed(browser)} sheets of A4")
         finally:
             browser.end()

@@ -458,6 +458,8 @@ pub struct CoverageFacts {
     pub late: u64,
     /// The end of the newest data; absent: none in the period.
     pub last: Option<String>,
+    /// The same, in ms since 1970.
+    pub last_ms: Option<i64>,
     /// Whether that is older than evidence may be at the end of the period.
     pub stale: bool,
 }

@@ -62,11 +62,9 @@ pub struct TimeSum {
 }
 
 impl TimeSum {
-    fn add(&mut self, encoded: Encoded<'_>) -> Result<(), HistogramError> {
-        encoded.each(|low, high, n| {
-            self.twice_us += u128::from(low + high) * u128::from(n);
-            self.n += n;
-        })
+    fn count(&mut self, (low_us, high_us): (u64, u64), n: u64) {
+        self.twice_us += u128::from(low_us + high_us) * u128::from(n);
+        self.n += n;
     }
 
     /// The sum over `samples`, which may be more than had this phase, in ms.
@@ -159,23 +157,32 @@ impl Totals {
             self.series.insert(series.clone());
         }
         let cell = (series.vantage.clone(), series.target.clone());
-        if series.connection == Connection::Cold && self.places.contains(&series.target) {
-            let connects = self.round_trips.entry(cell.clone()).or_default();
-            connects.add(span.phases[CONNECT])?;
-        }
+        let is_trip = series.connection == Connection::Cold && self.places.contains(&series.target);
+        let trips = is_trip.then(|| self.round_trips.entry(cell.clone()).or_default());
         self.counts.entry(cell).or_default().add(span);
         let key = (population, series.target.clone(), series.connection);
-        self.phases.entry(key.clone()).or_default().add(span)?;
-        self.responses.entry(key).or_default().add(span.response)?;
-        if self.routed.get(&series.vantage) == Some(&series.target) {
-            let routed = self.routed_responses.entry((population, series.connection));
-            routed.or_default().add(span.response)?;
-        }
-        if self.promised.contains(&series.target) {
-            let key = (series.vantage.clone(), series.target.clone(), series.connection);
-            self.promised_responses.entry(key).or_default().add(span.response)?;
-        }
-        Ok(())
+        self.phases.entry(key.clone()).or_default().add(span, trips)?;
+        self.add_response(key, &series.vantage, span.response)
+    }
+
+    /// The bytes of a histogram are read once, whoever counts what they hold.
+    fn add_response(
+        &mut self,
+        (population, target, connection): TargetKey,
+        vantage: &str,
+        response: Encoded<'_>,
+    ) -> Result<(), HistogramError> {
+        let is_routed = self.routed.get(vantage) == Some(&target);
+        let routed =
+            is_routed.then(|| self.routed_responses.entry((population, connection)).or_default());
+        let promised = self.promised.contains(&target).then(|| {
+            let key = (vantage.to_owned(), target.clone(), connection);
+            self.promised_responses.entry(key).or_default()
+        });
+        let all = self.responses.entry((population, target, connection)).or_default();
+        let mut tallies: Vec<&mut Tally> =
+            [Some(all), routed, promised].into_iter().flatten().collect();
+        response.each(|low, _, n| tallies.iter_mut().for_each(|tally| tally.count(low, n)))
     }
 
     /// What one vantage counted, over all targets.
@@ -187,10 +194,21 @@ impl Totals {
 }
 
 impl PhaseSums {
-    fn add(&mut self, span: &Span<'_>) -> Result<(), HistogramError> {
+    /// `trips` counts the round trips of new connections, where somebody asks for them.
+    fn add(
+        &mut self,
+        span: &Span<'_>,
+        mut trips: Option<&mut Tally>,
+    ) -> Result<(), HistogramError> {
         self.samples += span.attempts.saturating_sub(span.by_kind.values().sum());
-        for (sum, encoded) in self.parts.iter_mut().zip(span.phases) {
-            sum.add(encoded)?;
+        for (part, (sum, encoded)) in self.parts.iter_mut().zip(span.phases).enumerate() {
+            let mut trips = trips.as_deref_mut().filter(|_| part == CONNECT);
+            encoded.each(|low, high, n| {
+                sum.count((low, high), n);
+                if let Some(trips) = &mut trips {
+                    trips.count(low, n);
+                }
+            })?;
         }
         Ok(())
     }

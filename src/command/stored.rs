@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 
 use advisor::placement::{
-    Deployment, Evidence, Measured, WindowMedians, compare_kinds, deployment,
+    self, Deployment, Evidence, Measured, WindowMedians, compare_kinds, deployment,
     is_edge_optimized_trap,
 };
-use probe::config::{Config, EndpointKind, TargetKind};
+use probe::config::{Config, EndpointKind};
 use probe::histogram::Histogram;
 use probe::sample::{Connection, Phase};
 use probe::store::{MergedRow, Store, WindowRow};
@@ -116,27 +116,12 @@ fn measured(config: &Config, rows: &[MergedRow]) -> Vec<Measured> {
     heaviest.into_iter().filter_map(cell).collect()
 }
 
-/// Round trips by vantage and Region: of candidates, and of endpoints where there is no candidate.
+/// The medians of round trips of new connections, by vantage and Region.
 fn round_trips(config: &Config, rows: &[MergedRow]) -> BTreeMap<(String, String), f64> {
-    let endpoint = |id: &str| {
-        let of_id = config.endpoints.iter().find(|endpoint| endpoint.id == id);
-        of_id.map(|endpoint| endpoint.region.clone())
-    };
-    let candidate = |id: &str| {
-        let of_id = config.targets.iter().find(|target| target.id == id);
-        let of_id = of_id.filter(|target| target.kind == TargetKind::Candidate)?;
-        of_id.id.strip_prefix("candidate-").map(str::to_owned)
-    };
-    let mut round_trips = BTreeMap::new();
-    for is_candidate in [false, true] {
-        for row in rows.iter().filter(|row| row.series.connection == Connection::Cold) {
-            let id = &row.series.target[..];
-            let region = if is_candidate { candidate(id) } else { endpoint(id) };
-            let connect_us = row.phases.get(Phase::Connect).quantile_us(0.5);
-            if let Some((region, us)) = region.zip(connect_us) {
-                round_trips.insert((row.series.vantage.clone(), region), us as f64 / 1_000.0);
-            }
-        }
-    }
-    round_trips
+    let cold = rows.iter().filter(|row| row.series.connection == Connection::Cold);
+    let medians = cold.filter_map(|row| {
+        let us = row.phases.get(Phase::Connect).quantile_us(0.5)?;
+        Some((row.series.vantage.as_str(), row.series.target.as_str(), us as f64 / 1_000.0))
+    });
+    placement::round_trips(config, medians)
 }

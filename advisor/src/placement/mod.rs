@@ -17,6 +17,7 @@ mod lagrange;
 mod matrix;
 mod objective;
 mod read;
+mod round_trips;
 mod rows;
 mod swap;
 
@@ -42,3 +43,4 @@ pub use journey::{BlockCosts, JourneyStep, TierMove, journey_steps, tier_moves};
 pub use matrix::{CostMatrix, MatrixError};
 pub use objective::{Answer, Objective, Request, RequestError, plain_frontier, solve};
 pub use read::{ReadError, Table, read_table};
+pub use round_trips::round_trips;

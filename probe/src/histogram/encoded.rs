@@ -107,15 +107,18 @@ pub struct Tally {
 impl Tally {
     /// Adds an encoded histogram.
     pub fn add(&mut self, encoded: Encoded<'_>) -> Result<(), HistogramError> {
-        encoded.each(|low, _, n| {
-            let index = usize::try_from(index_of(low)).unwrap_or(0);
-            if index >= self.counts.len() {
-                self.counts.resize(index + 1, 0);
-            }
-            if let Some(slot) = self.counts.get_mut(index) {
-                *slot = slot.saturating_add(n);
-            }
-        })
+        encoded.each(|low, _, n| self.count(low, n))
+    }
+
+    /// Counts a value, in microseconds, `n` times.
+    pub fn count(&mut self, us: u64, n: u64) {
+        let index = usize::try_from(index_of(us)).unwrap_or(0);
+        if index >= self.counts.len() {
+            self.counts.resize(index + 1, 0);
+        }
+        if let Some(slot) = self.counts.get_mut(index) {
+            *slot = slot.saturating_add(n);
+        }
     }
 
     /// What was added up.

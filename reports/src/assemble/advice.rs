@@ -153,7 +153,7 @@ fn why(line: &LabelAdvice) -> String {
     let Some(one) = spoken_of else { return "no other endpoint".to_owned() };
     let comparison = &one.comparison;
     let evidence = format!(
-        "{}: the witness gains {}, {} of {} blocks above {:.1} ms",
+        "{}: the witness {}, {} of {} blocks above {:.1} ms",
         one.challenger,
         gain_text(comparison),
         comparison.wins,
@@ -178,11 +178,12 @@ fn why(line: &LabelAdvice) -> String {
 }
 
 fn gain_text(comparison: &Comparison) -> String {
-    match (comparison.gain_ms, comparison.interval_ms) {
-        (Some(gain_ms), Some((low_ms, high_ms))) => {
-            format!("{gain_ms:.1} ms ({low_ms:.1} to {high_ms:.1})")
-        }
-        (Some(gain_ms), None) => format!("{gain_ms:.1} ms"),
-        (None, _) => "an unknown time".to_owned(),
-    }
+    let Some(gain_ms) = comparison.gain_ms else { return "gains an unknown time".to_owned() };
+    let loses = gain_ms < 0.0;
+    let interval = comparison.interval_ms.map_or_else(String::new, |(low_ms, high_ms)| {
+        // A loss is told by its size, from the least to the most.
+        let (low_ms, high_ms) = if loses { (-high_ms, -low_ms) } else { (low_ms, high_ms) };
+        format!(" ({low_ms:.1} to {high_ms:.1})")
+    });
+    format!("{} {:.1} ms{interval}", if loses { "loses" } else { "gains" }, gain_ms.abs())
 }

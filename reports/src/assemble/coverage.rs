@@ -28,6 +28,7 @@ pub(super) fn coverage(material: &Material<'_>) -> Vec<CoverageFacts> {
             missed: count.missed,
             late: count.late,
             last: (count.attempts > 0).then(|| material.period.rfc3339(count.last_ms)),
+            last_ms: (count.attempts > 0).then_some(count.last_ms),
             stale: count.last_ms < material.period.until_ms - stale_ms,
         }
     });
@@ -100,6 +101,17 @@ fn least_gain(ms: f64, share: f64) -> String {
     format!("{ms} ms or {} %", (share * 10_000.0).round() / 100.0)
 }
 
+/// Whether the zone was changed after it was read, so that routing and advice are those before.
+fn changed_since(material: &Material<'_>, document: &Document) -> Option<String> {
+    let read_ms = material.decided.ok()?.at_ms;
+    let later =
+        document.applies.iter().find(|one| one.at_ms >= read_ms && !one.moves.is_empty())?;
+    Some(format!(
+        "The zone was changed after it was read: routing and advice are those before operation {}.",
+        later.operation
+    ))
+}
+
 /// What the reader must know before believing the figures.
 pub(super) fn notices(material: &Material<'_>, document: &Document) -> Vec<String> {
     let mut notices = Vec::new();
@@ -135,6 +147,7 @@ pub(super) fn notices(material: &Material<'_>, document: &Document) -> Vec<Strin
     if !stale.is_empty() {
         notices.push(format!("The data of {} had gone stale by the end.", stale.join(", ")));
     }
+    notices.extend(changed_since(material, document));
     let unknown = material.totals.unknown.len();
     if unknown > 0 {
         notices.push(format!(

@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use advisor::matrix::CellBlock;
 use advisor::placement::{
-    Answer, CostMatrix, Evidence, Measured, SeriesModel, deployment as estimates, plain_frontier,
+    self, Answer, CostMatrix, Evidence, Measured, SeriesModel, deployment as estimates,
+    plain_frontier,
 };
 use advisor::statistics::median;
-use probe::config::{EndpointKind, Population, TargetKind};
+use probe::config::{EndpointKind, Population};
 use probe::sample::Connection;
 
 use super::{Material, round_ms, round_share};
@@ -20,8 +21,6 @@ use crate::period::Period;
 const K_MAX: usize = 10;
 /// How often the solver may ask whether it must end.
 const ASKS_MAX: u32 = 1_000_000;
-/// How the targets are called that stand for a Region where nothing is deployed.
-const CANDIDATE: &str = "candidate-";
 
 /// The median over blocks of each vantage, endpoint and connection, in ms.
 pub type SeriesMedians = BTreeMap<(String, String, Connection), f64>;
@@ -138,32 +137,15 @@ fn responses(material: &Material<'_>, population: Population) -> Vec<Measured> {
     material.series.iter().filter_map(cell).collect()
 }
 
-/// Round trips by vantage and Region: of candidates, and of endpoints where there is no candidate.
+/// The medians of round trips that the vantages of one population took, by vantage and Region.
 fn round_trips(material: &Material<'_>, population: Population) -> BTreeMap<(String, String), f64> {
     let vantages = material.vantages();
-    let config = material.config;
-    let endpoint = |id: &str| {
-        let of_id = config.endpoints.iter().find(|endpoint| endpoint.id == id)?;
-        Some(of_id.region.clone())
-    };
-    let candidate = |id: &str| {
-        let of_id = config.targets.iter().find(|target| target.id == id)?;
-        let region = of_id.id.strip_prefix(CANDIDATE)?;
-        (of_id.kind == TargetKind::Candidate).then(|| region.to_owned())
-    };
-    let mut found = BTreeMap::new();
-    for is_candidate in [false, true] {
-        for ((vantage, target), tally) in &material.totals.round_trips {
-            let region = if is_candidate { candidate(target) } else { endpoint(target) };
-            let us = tally.histogram().quantile_us(0.5);
-            if let (Some(region), Some(us), Some(of)) = (region, us, vantages.get(vantage.as_str()))
-                && *of == population
-            {
-                found.insert((vantage.clone(), region), super::us_to_ms(us));
-            }
-        }
-    }
-    found
+    let medians = material.totals.round_trips.iter().filter_map(|((vantage, target), tally)| {
+        let us = tally.histogram().quantile_us(0.5)?;
+        let is_own = vantages.get(vantage.as_str()) == Some(&population);
+        is_own.then(|| (vantage.as_str(), target.as_str(), super::us_to_ms(us)))
+    });
+    placement::round_trips(material.config, medians)
 }
 
 fn frontier(matrix: &CostMatrix) -> Option<Vec<ChoiceFacts>> {

@@ -13,6 +13,10 @@ use crate::period::Period;
 /// Points of one line; above that, blocks are taken together.
 const POINTS_MAX: usize = 240;
 
+/// A point needs a cost at one of so many vantages: the first and the last block of a period hold few of
+/// them, and would be a spread of others than the rest.
+const LEAST_PART: usize = 3;
+
 /// Where Route 53 sent the vantages, and each endpoint, for each population that measured.
 pub(super) fn latency(material: &Material<'_>) -> Vec<LatencyFacts> {
     let vantages = material.vantages();
@@ -121,6 +125,8 @@ fn line(
         let at_ms = first_ms + (start_ms - first_ms).div_euclid(width_ms.max(1)) * width_ms;
         points.entry(at_ms).or_default().push(*cost_ms);
     }
+    let vantages = costs.iter().filter(|of_vantage| !of_vantage.is_empty()).count();
+    let points = of_enough(points, vantages);
     let point = |(at_ms, mut values): (i64, Vec<f64>)| {
         values.sort_by(f64::total_cmp);
         PointFacts {
@@ -133,10 +139,15 @@ fn line(
     Some(LatencyFacts {
         population: population.as_str(),
         endpoint: endpoint.cloned(),
-        vantages: costs.iter().filter(|of_vantage| !of_vantage.is_empty()).count(),
+        vantages,
         blocks_a_point,
         points: points.into_iter().map(point).collect(),
     })
+}
+
+/// The points that enough of the vantages have a cost in.
+fn of_enough(points: BTreeMap<i64, Vec<f64>>, vantages: usize) -> BTreeMap<i64, Vec<f64>> {
+    points.into_iter().filter(|(_, values)| values.len() * LEAST_PART >= vantages).collect()
 }
 
 /// The smallest value that at least this share of the values does not exceed.
@@ -148,4 +159,16 @@ fn line(
 fn order_statistic(sorted: &[f64], share: f64) -> f64 {
     let rank = (share * sorted.len() as f64 - 1e-9).ceil().max(1.0) as usize;
     sorted.get(rank - 1).or(sorted.last()).copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_that_few_vantages_have_is_no_point() {
+        let points = BTreeMap::from([(0, vec![390.0]), (1, vec![1.0; 4]), (2, vec![1.0; 12])]);
+        let starts = |vantages| of_enough(points.clone(), vantages).into_keys().collect::<Vec<_>>();
+        assert_eq!((starts(12), starts(13), starts(1)), (vec![1, 2], vec![2], vec![0, 1, 2]));
+    }
 }

@@ -76,6 +76,8 @@ pub struct Canvas {
     /// What it shows, for who cannot see it.
     title: String,
     shapes: Vec<Shape>,
+    /// What is told where the pointer rests: corner, size, text.
+    hints: Vec<((i32, i32), (i32, i32), String)>,
 }
 
 /// A chart could not be turned into a picture.
@@ -97,7 +99,12 @@ pub(crate) fn pixel(value: f64) -> i32 {
 
 impl Canvas {
     pub(crate) fn new(width: i32, height: i32, title: &str) -> Self {
-        Self { size: (width, height), title: title.to_owned(), shapes: Vec::new() }
+        Self {
+            size: (width, height),
+            title: title.to_owned(),
+            shapes: Vec::new(),
+            hints: Vec::new(),
+        }
     }
 
     pub(crate) fn width(&self) -> i32 {
@@ -137,6 +144,11 @@ impl Canvas {
         self.shapes.push(Shape::Text { at, text: escape::visible(text), style });
     }
 
+    /// What a page tells where the pointer rests; nothing is drawn.
+    pub(crate) fn hint(&mut self, corner: (i32, i32), size: (i32, i32), text: &str) {
+        self.hints.push((corner, size, text.to_owned()));
+    }
+
     /// The chart as an element of a page, in colours of the page's variables.
     pub fn svg(&self) -> Result<String, ChartError> {
         let mut text = String::new();
@@ -144,12 +156,25 @@ impl Canvas {
         self.draw(&mut backend, 1, Paint::stand_in)?;
         drop(backend);
         let body = text.split_once(">\n").map_or("", |(_, body)| body);
+        let drawn = with_variables(body);
+        let drawn = drawn.trim_end().trim_end_matches("</svg>");
         let (width, height) = self.size;
         Ok(format!(
-            "<svg viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{}\">\n{}",
+            "<svg viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{}\">\n{drawn}{}</svg>\n",
             escape::html(&self.title),
-            with_variables(body)
+            self.hints_text()
         ))
+    }
+
+    fn hints_text(&self) -> String {
+        let hint = |((x, y), (width, height), text): &((i32, i32), (i32, i32), String)| {
+            let text = escape::html(text);
+            format!(
+                "<rect class=\"hint\" x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\">\
+                 <title>{text}</title></rect>\n"
+            )
+        };
+        self.hints.iter().map(hint).collect()
     }
 
     /// The chart as the bytes of a PNG file, in light colours, two dots to a pixel.

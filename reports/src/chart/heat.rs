@@ -6,6 +6,7 @@ use super::axis::{fitted, legend};
 use super::canvas::{Anchor, Canvas, Lettering, text_width};
 use super::paint::{HEAT_STEPS, Paint};
 use super::{Figure, Width, populations};
+use crate::assemble::counted;
 use crate::document::{CellFacts, Document};
 
 /// Costs below these, in ms, have the steps 0 to 7; the rest has step 8.
@@ -63,6 +64,9 @@ fn draw(cells: &[&CellFacts], width: Width) -> Canvas {
                 grid.corner.1 + count(row) * grid.cell.1,
             );
             one(&mut canvas, cell, corner, grid.cell);
+            if let (Some(words), Width::Wide) = (words(cell), width) {
+                canvas.hint(corner, grid.cell, &words);
+            }
             if cell.routed {
                 frames.push(corner);
             }
@@ -129,6 +133,22 @@ fn one(canvas: &mut Canvas, cell: &CellFacts, corner: (i32, i32), size: (i32, i3
             Lettering::SMALL.sized(px).anchored(Anchor::Middle).painted(Paint::HeatInk(step));
         canvas.text((corner.0 + inner.0 / 2, corner.1 + inner.1 / 2), &text, style);
     }
+}
+
+fn words(cell: &CellFacts) -> Option<String> {
+    let cost_ms = cell.cost_ms?;
+    let interval = match (cell.low_ms, cell.high_ms) {
+        (Some(low_ms), Some(high_ms)) => format!(" ({low_ms:.1} to {high_ms:.1})"),
+        _ => String::new(),
+    };
+    Some(format!(
+        "{} to {}: {cost_ms:.1} ms{interval}; {}, {}, {} failed",
+        cell.vantage,
+        cell.endpoint,
+        counted(cell.blocks, "block"),
+        counted(usize::try_from(cell.attempts).unwrap_or(usize::MAX), "sample"),
+        cell.failures
+    ))
 }
 
 fn scale(canvas: &mut Canvas, y: i32) {

@@ -28,7 +28,10 @@ pub(super) fn figures(document: &Document, period: &Period) -> Vec<Figure> {
                 let mut canvas =
                     Canvas::new(width.px(), 300, "Cost over time where people are sent");
                 let room = (0, 0, width.px(), 300);
-                panel(&mut canvas, room, (routed, period, applies), highest(&[routed]));
+                let plot = panel(&mut canvas, room, (routed, period, applies), highest(&[routed]));
+                if width == Width::Wide {
+                    hints(&mut canvas, &plot, &routed.points, period);
+                }
                 canvas
             }));
         }
@@ -63,7 +66,7 @@ fn panels(
         let index = i32::try_from(index).unwrap_or(0);
         let corner = (index % columns * each, index / columns * HEIGHT);
         let room = (corner.0, corner.1, corner.0 + each, corner.1 + HEIGHT);
-        panel(&mut canvas, room, (line, period, applies), most_ms);
+        let _ = panel(&mut canvas, room, (line, period, applies), most_ms);
     }
     canvas
 }
@@ -79,7 +82,7 @@ fn panel(
     (left, top, right, bottom): (i32, i32, i32, i32),
     (line, period, applies): (&LatencyFacts, &Period, &[ApplyFacts]),
     most_ms: f64,
-) {
+) -> Plot {
     let plot = Plot {
         left: left + 56,
         top: top + 36,
@@ -104,6 +107,27 @@ fn panel(
     }
     if line.endpoint.is_none() {
         moments(canvas, &plot, applies);
+    }
+    plot
+}
+
+/// Each point in figures, from half way to the one before to half way to the one after.
+fn hints(canvas: &mut Canvas, plot: &Plot, points: &[PointFacts], period: &Period) {
+    let x = |at: usize| points.get(at).map(|point| plot.x(point.at_ms as f64));
+    for (at, point) in points.iter().enumerate() {
+        let here = plot.x(point.at_ms as f64);
+        let half =
+            |there: Option<i32>| there.map_or(8, |there| (there - here).abs() / 2).clamp(1, 20);
+        let (before, after) = (half(at.checked_sub(1).and_then(x)), half(x(at + 1)));
+        let words = format!(
+            "{}: {:.1} ms, from {:.1} to {:.1}",
+            period.text(point.at_ms),
+            point.p50_ms,
+            point.p10_ms,
+            point.p90_ms
+        );
+        let corner = (here - before, plot.top);
+        canvas.hint(corner, (before + after, plot.bottom - plot.top), &words);
     }
 }
 

@@ -6,6 +6,7 @@ use super::paint::Paint;
 use super::{Figure, Width};
 use crate::assemble::counted;
 use crate::document::{Document, RoutedFacts};
+use crate::section::how_known;
 
 const LAND: &str = include_str!("../../data/land.csv");
 /// Degrees of a cell of land.
@@ -31,9 +32,9 @@ pub(super) fn figures(document: &Document) -> Vec<Figure> {
         String::new()
     };
     let caption = format!(
-        "Where Route 53 sends each vantage (preferred labels {}). A heavy line: another endpoint is \
-         proven faster. Dots are where people live: GeoNames, CC BY 4.0.{elsewhere}",
-        routing.preferred
+        "Where Route 53 sends each vantage ({}). A heavy line: another endpoint is proven faster. \
+         Grey dots are where people live: GeoNames, CC BY 4.0.{elsewhere}",
+        how_known(&routing.preferred)
     );
     vec![Figure::new("map".to_owned(), caption, |width| draw(document, width))]
 }
@@ -69,10 +70,22 @@ fn draw(document: &Document, width: Width) -> Canvas {
         if let Some(place) = line.place {
             let paint = if line.proven_gain_ms.is_some() { Paint::Bad } else { Paint::Series(0) };
             canvas.dot(to.at(place), if width == Width::Wide { 4 } else { 3 }, paint);
+            if width == Width::Wide {
+                let (x, y) = to.at(place);
+                canvas.hint((x - 7, y - 7), (14, 14), &words(line));
+            }
         }
     }
     names(&mut canvas, &to, document);
     canvas
+}
+
+fn words(line: &RoutedFacts) -> String {
+    let sent = format!("{}: sent to {}", line.vantage, line.endpoint);
+    match line.proven_gain_ms {
+        Some(gain_ms) => format!("{sent}; another endpoint is proven {gain_ms:.1} ms faster"),
+        None => sent,
+    }
 }
 
 fn land(canvas: &mut Canvas, to: &Projection, width: Width) {
@@ -128,6 +141,8 @@ fn route(canvas: &mut Canvas, to: &Projection, (from, end): (Place, Place), heav
 fn names(canvas: &mut Canvas, to: &Projection, document: &Document) {
     let endpoints = &document.routing.endpoints;
     let mut taken: Vec<(i32, i32, i32)> = Vec::new();
+    let dots: Vec<(i32, i32)> =
+        document.routing.vantages.iter().filter_map(|line| Some(to.at(line.place?))).collect();
     for endpoint in endpoints {
         let Some(place) = endpoint.place else { continue };
         let (x, y) = to.at(place);
@@ -145,9 +160,15 @@ fn names(canvas: &mut Canvas, to: &Projection, document: &Document) {
             };
             taken.iter().all(apart) && y > 8 && y < canvas.height() - 8
         };
-        let Some(y) = [y, y + 14, y - 14, y + 28, y - 28].into_iter().find(|y| free(*y)) else {
-            continue;
+        let hides = |y: i32| {
+            let over = |(dot, at): &(i32, i32)| {
+                (from - 5..=from + width + 5).contains(dot) && (y - at).abs() < 11
+            };
+            dots.iter().any(over)
         };
+        let rows = [y, y + 14, y - 14, y + 28, y - 28];
+        let clear = rows.into_iter().find(|y| free(*y) && !hides(*y));
+        let Some(y) = clear.or_else(|| rows.into_iter().find(|y| free(*y))) else { continue };
         let style = Lettering::SMALL.painted(Paint::Ink).bold();
         let (at, anchor) = if at_left { (x - 10, Anchor::End) } else { (x + 10, Anchor::Start) };
         taken.push((from, from + width, y));

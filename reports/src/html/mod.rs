@@ -1,4 +1,5 @@
-//! The report as one page: no script, nothing loaded, readable with any width, on paper too.
+//! The report as one page: nothing loaded, readable with any width, on paper too, and without script:
+//! the one there is only sorts tables.
 //!
 //! Everything from outside passes through `escape::html`; a policy in the page forbids the rest.
 
@@ -8,7 +9,7 @@ use crate::chart::paint::declarations;
 use crate::chart::{ChartError, Figure, Figures};
 use crate::document::Document;
 use crate::escape::html as escape;
-use crate::period::Period;
+use crate::period::{Period, Unit};
 use crate::section::{Cell, Section, Table, Tile, Tone, sections, tiles};
 
 /// Characters from which on a text in a table is broken into lines.
@@ -16,20 +17,35 @@ const LONG: usize = 36;
 
 const STYLE: &str = include_str!("style.css");
 
-/// What the page may do: show itself.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
+/// Sorts tables. The policy knows it by its digest, so that no other script can run.
+const SCRIPT: &str = include_str!("sort.js");
+const SCRIPT_SHA256: &str = "648j8ioMY49vpO9k7PAc84GGc0KpBozozAVwv+/60bA=";
+
+/// Columns up to which a table has room for whole names on paper, and rows up to which it stands on
+/// one page.
+const FEW_COLUMNS: usize = 8;
+const FEW_ROWS: usize = 20;
+
+/// What the page may do: show itself, and sort its tables.
+fn policy() -> String {
+    format!(
+        "default-src 'none'; script-src 'sha256-{SCRIPT_SHA256}'; style-src 'unsafe-inline'; \
+         img-src data:; base-uri 'none'; form-action 'none'"
+    )
+}
 
 /// The page.
 pub fn html(document: &Document, period: &Period, figures: &Figures) -> Result<String, ChartError> {
     let title = format!("{}: latency and routing", document.service);
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"{}\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n<meta name=\"referrer\" content=\"no-referrer\">\n\
          <link rel=\"icon\" href=\"data:,\">\n<title>{}</title>\n<style>\n:root{{{}}}\n\
          @media (prefers-color-scheme: dark){{:root{{{}}}}}\n\
          @media print{{:root{{{}}}}}\n{STYLE}</style>\n</head>\n<body>\n",
+        policy(),
         escape(&title),
         declarations(false),
         declarations(true),
@@ -46,7 +62,7 @@ pub fn html(document: &Document, period: &Period, figures: &Figures) -> Result<S
     let _ = write!(
         page,
         "</main>\n<footer><p>nearside {}, format {}. Made from the store alone: made again, it is the same.</p></footer>\n\
-         </body>\n</html>\n",
+         <script>{SCRIPT}</script>\n</body>\n</html>\n",
         escape(document.version),
         document.format
     );
@@ -56,10 +72,13 @@ pub fn html(document: &Document, period: &Period, figures: &Figures) -> Result<S
 fn header(page: &mut String, document: &Document, period: &Period) {
     let _ = write!(
         page,
-        "<header>\n<p class=\"kind\">Latency and routing, by {}</p>\n<h1>{}</h1>\n\
+        "<header>\n<p class=\"kind\">Latency and routing{}</p>\n<h1>{}</h1>\n\
          <p class=\"period\"><time datetime=\"{}\">{}</time> to <time datetime=\"{}\">{}</time> <span>{}</span></p>\n\
          </header>\n",
-        escape(document.period.unit),
+        match period.unit {
+            Unit::Length(_) => String::new(),
+            _ => format!(", by {}", escape(document.period.unit)),
+        },
         escape(&document.service),
         escape(&document.period.since),
         escape(&period.text(period.since_ms)),
@@ -133,12 +152,17 @@ fn figure(page: &mut String, figure: &Figure) -> Result<(), ChartError> {
 fn tabulate(page: &mut String, table: &Table) {
     if table.folded {
         let _ = write!(page, "<details>\n<summary>{}</summary>\n", escape(&table.caption));
+    } else {
+        // Beside the table and not in it: a caption would be as wide as the table, and scroll with it.
+        let _ = writeln!(page, "<p class=\"caption\">{}</p>", escape(&table.caption));
     }
-    page.push_str("<div class=\"table\" tabindex=\"0\"><table>\n");
-    if !table.folded {
-        let _ = writeln!(page, "<caption>{}</caption>", escape(&table.caption));
-    }
-    page.push_str("<thead><tr>");
+    let few = if table.heads.len() <= FEW_COLUMNS { " few" } else { "" };
+    let short = if table.rows.len() <= FEW_ROWS { " short" } else { "" };
+    let _ = write!(
+        page,
+        "<div class=\"table{few}{short}\" tabindex=\"0\"><table aria-label=\"{}\">\n<thead><tr>",
+        escape(&table.caption)
+    );
     for (head, number) in &table.heads {
         let class = if *number { " class=\"n\"" } else { "" };
         let _ = write!(page, "<th scope=\"col\"{class}>{}</th>", escape(head));
@@ -176,5 +200,18 @@ fn class(tone: Tone) -> &'static str {
         Tone::Strong => " strong",
         Tone::Good => " good",
         Tone::Bad => " bad",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base64::Engine as _;
+    use sha2::{Digest as _, Sha256};
+
+    #[test]
+    fn the_policy_knows_the_script() {
+        let digest = base64::engine::general_purpose::STANDARD.encode(Sha256::digest(SCRIPT));
+        assert_eq!(SCRIPT_SHA256, digest);
     }
 }

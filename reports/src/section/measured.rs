@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{Cell, Section, Table, Tile, Tone, ms, percent, whole};
 use crate::assemble::{BREACHED, MET, counted};
 use crate::document::{CellFacts, DeploymentFacts, Document, ObjectiveFacts};
+use crate::period::Period;
 
 /// Endpoints that a table has columns for; JSON has all.
 const COLUMNS_MAX: usize = 12;
@@ -58,8 +59,8 @@ pub(super) fn deployment(document: &Document) -> Section<'_> {
 }
 
 fn choices(caption: &str, lines: &[&DeploymentFacts]) -> Table {
-    let texts = ["population", "endpoints", "proven"];
-    let mut table = Table::new(caption, &texts, &["k", "mean cost, ms"]);
+    let texts = ["population", "k", "endpoints", "proven"];
+    let mut table = Table::new(caption, &texts, &["mean cost, ms"]);
     for line in lines {
         for choice in &line.choices {
             let named = choice.chosen.iter().map(|name| {
@@ -69,9 +70,9 @@ fn choices(caption: &str, lines: &[&DeploymentFacts]) -> Table {
             let gap = format!("within {}", percent(choice.gap, 2));
             table.row([
                 Cell::new(line.population),
+                Cell::new(choice.k.to_string()),
                 Cell::new(named.collect::<Vec<_>>().join(", ")),
                 Cell::new(if choice.optimal { "yes".to_owned() } else { gap }),
-                Cell::new(choice.k.to_string()),
                 ms(choice.cost_ms),
             ]);
         }
@@ -255,14 +256,14 @@ pub(super) fn phases(document: &Document) -> Section<'_> {
     section.tabulate(table)
 }
 
-pub(super) fn coverage(document: &Document) -> Section<'_> {
+pub(super) fn coverage<'a>(document: &'a Document, period: &Period) -> Section<'a> {
     let mut table = Table::new(
         "Samples of each vantage",
         &["vantage", "population", "newest data", "most frequent failure"],
         &["samples", "failed", "missed", "late"],
     );
     for line in &document.coverage {
-        let last = line.last.as_deref().unwrap_or("none");
+        let last = line.last_ms.map_or_else(|| "none".to_owned(), |at_ms| period.text(at_ms));
         let stale = if line.stale { Tone::Bad } else { Tone::Plain };
         let failed = format!(
             "{} ({})",
@@ -305,7 +306,7 @@ pub(super) fn coverage(document: &Document) -> Section<'_> {
 
 pub(super) fn monitoring(document: &Document) -> Section<'_> {
     let facts = &document.monitoring;
-    Section::new("price", "What this monitoring costs").say(format!(
+    let section = Section::new("price", "What this monitoring costs").say(format!(
         "{} requests in {} series: {} in 30 days at this rate, about {:.2} USD of API Gateway requests. {} \
          health checks: about {:.2} USD in 30 days. Built-in list prices, nothing was asked of AWS; the \
          embedded store costs nothing more.",
@@ -315,7 +316,11 @@ pub(super) fn monitoring(document: &Document) -> Section<'_> {
         facts.requests_usd_30d,
         facts.health_checks,
         facts.health_checks_usd_30d
-    ))
+    ));
+    if document.truth.is_some() {
+        return section.say("This lab measured far more often than the defaults do.");
+    }
+    section
 }
 
 pub(super) fn method(document: &Document) -> Section<'_> {

@@ -126,7 +126,7 @@ pub(crate) fn sections<'a>(
         measured::objectives(document).draw(&figures.objectives),
         measured::distributions(document).draw(&figures.distributions),
         measured::phases(document).draw(&figures.phases),
-        measured::coverage(document),
+        measured::coverage(document, period),
         measured::monitoring(document),
         measured::method(document),
     ]
@@ -162,12 +162,21 @@ pub(crate) fn tiles(document: &Document) -> Vec<Tile> {
         tiles.push(Tile {
             name: "vantages with a proven faster endpoint",
             value: format!("{slower} of {}", routed.len()),
-            note: format!("preferred labels {}", document.routing.preferred),
+            note: how_known(&document.routing.preferred),
             tone: if slower == 0 { Tone::Good } else { Tone::Bad },
         });
     }
     tiles.extend(measured::tiles(document));
     tiles
+}
+
+/// How the preferred labels are known, in words.
+pub(crate) fn how_known(preferred: &str) -> String {
+    match preferred {
+        "asked" => "labels as Route 53 answers".to_owned(),
+        "modelled" => "labels modelled by the shortest round trip".to_owned(),
+        other => format!("labels {other}"),
+    }
 }
 
 fn ms(value: Option<f64>) -> Cell {

@@ -1,6 +1,6 @@
 //! Sections about routing: what changed, regret, advice, and what was applied.
 
-use super::{Cell, Section, Table, Tone, interval, ms, percent};
+use super::{Cell, Section, Table, Tone, how_known, interval, ms, percent};
 use crate::assemble::counted;
 use crate::document::{Document, MoveFacts, RegretFacts};
 use crate::period::Period;
@@ -94,13 +94,14 @@ pub(super) fn regret(document: &Document) -> Section<'_> {
     table.folded = table.rows.len() > 12;
     let mut section = section.say(format!(
         "Regret is the cost where Route 53 sends a vantage less that of one named other endpoint, over \
-         the newest blocks. Preferred labels are {}; {}.",
-        document.routing.preferred, document.routing.weights
+         the newest blocks; {}; {}.",
+        how_known(&document.routing.preferred),
+        document.routing.weights
     ));
     for line in &document.routing.proven {
         section = section.say(format!(
-            "Weighed so, the proven gains come to {:.1} ms a request over the {} vantages, which stand for {} \
-             of the traffic.",
+            "Weighted by traffic, the proven gains come to {:.1} ms a request over the {} vantages, which \
+             stand for {} of the traffic.",
             line.mean_gain_ms,
             line.population,
             percent(line.traffic, 1)
@@ -187,7 +188,15 @@ pub(super) fn applies<'a>(document: &'a Document, period: &Period) -> Section<'a
             effects.rows.push(effect(apply.operation, step));
         }
     }
-    section.tabulate(table).tabulate(effects)
+    let steps = || document.applies.iter().flat_map(|apply| &apply.moves);
+    let is_unseen = steps().next().is_some() && steps().all(|step| step.blocks_after == 0);
+    let section = section.tabulate(table).tabulate(effects);
+    if is_unseen {
+        return section.say(
+            "No block closed after these changes, so that what they did is not measured yet.",
+        );
+    }
+    section
 }
 
 fn effect(operation: u64, step: &MoveFacts) -> Vec<Cell> {
