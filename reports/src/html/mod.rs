@@ -19,7 +19,7 @@ const STYLE: &str = include_str!("style.css");
 
 /// Sorts tables. The policy knows it by its digest, so that no other script can run.
 const SCRIPT: &str = include_str!("sort.js");
-const SCRIPT_SHA256: &str = "648j8ioMY49vpO9k7PAc84GGc0KpBozozAVwv+/60bA=";
+const SCRIPT_SHA256: &str = "RAUH1QBn4APStYscCQFBOdmTA6Umqa6P4YGdqaiaaMc=";
 
 /// Columns up to which a table has room for whole names on paper, and rows up to which it stands on
 /// one page.

@@ -17,8 +17,8 @@ for (const table of document.querySelectorAll("table")) {
       head.setAttribute("aria-sort", falls ? "descending" : "ascending");
       const rows = [...body.rows].map(row => [key(row), row]);
       // What has no number stays at the end.
-      const known = rows.filter(([value]) => !Number.isNaN(value));
-      const rest = rows.filter(([value]) => Number.isNaN(value));
+      const known = rows.filter(([value]) => !numbers || Number.isFinite(value));
+      const rest = rows.filter(([value]) => numbers && !Number.isFinite(value));
       known.sort(([a], [b]) => falls ? compare(b, a) : compare(a, b));
       body.append(...known.concat(rest).map(([, row]) => row));
     };
