@@ -76,8 +76,15 @@ pub struct Canvas {
     /// What it shows, for who cannot see it.
     title: String,
     shapes: Vec<Shape>,
-    /// What is told where the pointer rests: corner, size, text.
-    hints: Vec<((i32, i32), (i32, i32), String)>,
+    hints: Vec<Hint>,
+}
+
+/// What is told where the pointer rests.
+#[derive(Debug, Clone, PartialEq)]
+struct Hint {
+    corner: (i32, i32),
+    size: (i32, i32),
+    text: String,
 }
 
 /// A chart could not be turned into a picture.
@@ -146,7 +153,7 @@ impl Canvas {
 
     /// What a page tells where the pointer rests; nothing is drawn.
     pub(crate) fn hint(&mut self, corner: (i32, i32), size: (i32, i32), text: &str) {
-        self.hints.push((corner, size, text.to_owned()));
+        self.hints.push(Hint { corner, size, text: text.to_owned() });
     }
 
     /// The chart as an element of a page, in colours of the page's variables.
@@ -167,8 +174,9 @@ impl Canvas {
     }
 
     fn hints_text(&self) -> String {
-        let hint = |((x, y), (width, height), text): &((i32, i32), (i32, i32), String)| {
-            let text = escape::html(text);
+        let hint = |hint: &Hint| {
+            let (((x, y), (width, height)), text) =
+                ((hint.corner, hint.size), escape::html(&hint.text));
             format!(
                 "<rect class=\"hint\" x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\">\
                  <title>{text}</title></rect>\n"
