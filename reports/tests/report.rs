@@ -342,3 +342,16 @@ async fn the_page_loads_nothing_and_runs_only_what_its_policy_names() {
     assert!(html.matches("<svg ").count() >= 12, "each chart, wide and narrow");
     assert!(html.contains("default-src 'none'"));
 }
+
+#[tokio::test]
+async fn what_mostly_failed_is_said() {
+    let service = Service::new("");
+    let (document, _) = service.collected("UTC", Err("no zone"), &[], None).await;
+    let said = |document: &Document| {
+        document.notices.iter().any(|notice| notice.contains("% of all samples failed"))
+    };
+    assert!(!said(&document), "0.2 % is none of the news: {:?}", document.notices);
+    let failing = Service::failing();
+    let (document, _) = failing.collected("UTC", Err("no zone"), &[], None).await;
+    assert!(said(&document), "{:?}", document.notices);
+}

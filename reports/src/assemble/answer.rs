@@ -76,10 +76,11 @@ fn became(document: &Document) -> String {
         |change| {
             let certain = change.low_ms > 0.0 || change.high_ms < 0.0;
             let (low_ms, high_ms) = (change.low_ms, change.high_ms);
-            let was = format!("{:.1} ms, after {:.1} ms before", change.now_ms, change.before_ms);
-            let interval = format!("(change {low_ms:+.1} to {high_ms:+.1} ms)");
+            let (now_ms, before_ms) = (change.now_ms, change.before_ms);
+            let was = format!("{now_ms:.1} ms, in the period before {before_ms:.1} ms");
             let doubt = if certain { "" } else { ", which may be chance" };
-            format!("The mean cost where people are sent was {was} {interval}{doubt}")
+            let interval = format!("a change between {low_ms:+.1} and {high_ms:+.1} ms{doubt}");
+            format!("The mean cost where people are sent was {was} ({interval})")
         },
     );
     format!("{changed}; {}.", promised(document))
@@ -90,9 +91,18 @@ fn promised(document: &Document) -> String {
     let with = |status: &str| objectives.iter().filter(|one| one.status == status).count();
     match (objectives.len(), with(BREACHED)) {
         (0, _) => "no objectives are configured".to_owned(),
-        (all, 0) => format!("{} of {} met", with(MET), counted(all, "objective")),
-        (all, breached) => format!("{breached} of {} breached", counted(all, "objective")),
+        (all, 0) => {
+            let met = with(MET);
+            format!("{met} of {} {} met", counted(all, "objective"), are(met))
+        }
+        (all, breached) => {
+            format!("{breached} of {} {} breached", counted(all, "objective"), are(breached))
+        }
     }
+}
+
+fn are(n: usize) -> &'static str {
+    if n == 1 { "is" } else { "are" }
 }
 
 /// A number with its noun.

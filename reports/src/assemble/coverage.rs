@@ -11,6 +11,8 @@ use crate::period::Unit;
 const REQUESTS_USD_MILLION: f64 = 3.5;
 /// List price of a health check of an AWS endpoint with HTTPS, in USD a month.
 const HEALTH_CHECK_USD_MONTH: f64 = 1.5;
+/// From this share of failures on the reader is warned: a median may be a failure's.
+const FAILING_MIN: f64 = 0.2;
 const DAYS_30_MS: f64 = 30.0 * 86_400_000.0;
 
 /// One line a configured vantage.
@@ -101,6 +103,25 @@ fn least_gain(ms: f64, share: f64) -> String {
     format!("{ms} ms or {} %", (share * 10_000.0).round() / 100.0)
 }
 
+/// Whether so much failed that the failures are the news, and how most of it did.
+fn failing(document: &Document) -> Option<String> {
+    let lines = &document.coverage;
+    let (failed, all): (u64, u64) =
+        lines.iter().fold((0, 0), |sum, line| (sum.0 + line.failures, sum.1 + line.attempts));
+    let share = failed as f64 / all.max(1) as f64;
+    if share < FAILING_MIN {
+        return None;
+    }
+    let worst = lines.iter().max_by_key(|line| line.failures)?;
+    let kind = worst.worst_kind.unwrap_or("unknown");
+    Some(format!(
+        "{:.1} % of all samples failed, at {} most often by '{kind}': costs stand for failures, not for \
+         answers.",
+        share * 100.0,
+        worst.vantage
+    ))
+}
+
 /// Whether the zone was changed after it was read, so that routing and advice are those before.
 fn changed_since(material: &Material<'_>, document: &Document) -> Option<String> {
     let read_ms = material.decided.ok()?.at_ms;
@@ -119,6 +140,7 @@ pub(super) fn notices(material: &Material<'_>, document: &Document) -> Vec<Strin
     if requests == 0 {
         notices.push("Nothing was measured in this period.".to_owned());
     }
+    notices.extend(failing(document));
     let blocks = document.cells.iter().map(|cell| cell.blocks).max().unwrap_or(0);
     let needed = material.config.evidence.blocks as usize;
     if requests > 0 && blocks < needed {

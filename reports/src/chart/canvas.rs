@@ -32,6 +32,26 @@ enum Shape {
     Text { at: (i32, i32), text: String, style: Lettering },
 }
 
+impl Shape {
+    fn lowered(&self, by: i32) -> Self {
+        let low = |(x, y): (i32, i32)| (x, y + by);
+        let all = |points: &[(i32, i32)]| points.iter().map(|point| low(*point)).collect();
+        match self.clone() {
+            Self::Rect { corner, size, paint, filled } => {
+                Self::Rect { corner: low(corner), size, paint, filled }
+            }
+            Self::Path { points, paint, width } => {
+                Self::Path { points: all(&points), paint, width }
+            }
+            Self::Area { points, paint, alpha } => {
+                Self::Area { points: all(&points), paint, alpha }
+            }
+            Self::Dot { centre, radius, paint } => Self::Dot { centre: low(centre), radius, paint },
+            Self::Text { at, text, style } => Self::Text { at: low(at), text, style },
+        }
+    }
+}
+
 /// How a text looks.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Lettering {
@@ -86,6 +106,9 @@ struct Hint {
     size: (i32, i32),
     text: String,
 }
+
+/// Pixels of the title above a chart that is a file of its own.
+const TITLE: i32 = 34;
 
 /// A chart could not be turned into a picture.
 #[derive(Debug, thiserror::Error)]
@@ -185,8 +208,25 @@ impl Canvas {
         self.hints.iter().map(hint).collect()
     }
 
-    /// The chart as the bytes of a PNG file, in light colours, two dots to a pixel.
+    /// The chart as the bytes of a PNG file, in light colours, two dots to a pixel, with its title above:
+    /// a file stands alone.
     pub fn png(&self) -> Result<Vec<u8>, ChartError> {
+        self.titled().untitled_png()
+    }
+
+    fn titled(&self) -> Self {
+        let size = (self.size.0, self.size.1 + TITLE);
+        let mut titled = Self { size, shapes: Vec::new(), hints: Vec::new(), ..self.clone() };
+        titled.text(
+            (8, TITLE / 2),
+            &self.title,
+            Lettering::SMALL.sized(15).painted(Paint::Ink).bold(),
+        );
+        titled.shapes.extend(self.shapes.iter().map(|shape| shape.lowered(TITLE)));
+        titled
+    }
+
+    fn untitled_png(&self) -> Result<Vec<u8>, ChartError> {
         const SCALE: u32 = 2;
         let (width, height) = self.pixels(SCALE);
         let mut rgb = vec![255; (width * height * 3) as usize];

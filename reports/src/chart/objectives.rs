@@ -23,7 +23,8 @@ fn draw(lines: &[&ObjectiveFacts], width: Width) -> Canvas {
     let rows = i32::try_from(lines.len()).unwrap_or(1);
     let mut canvas = Canvas::new(width.px(), rows * ROW + 30, "Attainment of objectives");
     let plot = Plot {
-        left: 2,
+        // Half of the first letters of the axis.
+        left: 14,
         top: 0,
         right: width.px() - 70,
         bottom: rows * ROW,
@@ -42,8 +43,13 @@ fn draw(lines: &[&ObjectiveFacts], width: Width) -> Canvas {
 
 fn one(canvas: &mut Canvas, plot: &Plot, y: i32, line: &ObjectiveFacts) {
     let share = line.share_within.unwrap_or_default();
-    let title =
-        format!("{}: {} % within {} ms", line.target, percent(line.quantile), line.limit_ms);
+    let title = format!(
+        "{}, {}: {} % within {} ms",
+        line.target,
+        line.population,
+        percent(line.quantile),
+        line.limit_ms
+    );
     let title = fitted(&title, 12, plot.right - plot.left);
     canvas.text((plot.left, y + 10), &title, Lettering::SMALL.painted(Paint::Ink));
     canvas.rect((plot.left, y + 20), (plot.right - plot.left, 14), Paint::Grid);

@@ -99,6 +99,21 @@ impl Service {
         service
     }
 
+    /// One that nothing answered for a week.
+    pub(crate) fn failing() -> Self {
+        let service = Self::empty();
+        let mut store = service.store();
+        store.set_grid(Grid { window_ms: HOUR_MS, block_ms: 4 * HOUR_MS }).unwrap();
+        let hours = (START_MS..END_MS).step_by(usize::try_from(HOUR_MS).unwrap());
+        for start_ms in hours.filter(|start_ms| *start_ms >= END_MS - 7 * DAY_MS) {
+            let mut one = window("eu-west-1", "eu-west-1", Connection::Cold, start_ms);
+            one.failures = BTreeMap::from([("proxy", one.attempts)]);
+            store.write(&[one]).unwrap();
+        }
+        store.close_open_blocks(END_MS).unwrap();
+        service
+    }
+
     pub(crate) fn store_path(&self) -> PathBuf {
         self.folder.path().join("nearside.sqlite")
     }
