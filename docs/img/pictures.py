@@ -4,7 +4,7 @@
     cargo build --release && docs/img/pictures.py
 
 It starts the lab, measures for 80 s, lets Route 53 say which label it prefers, and prints one frame of
-each view with `advisor tui --frame`.
+each view with `advisor tui --frame`. What the log shows is a page at an address where nobody listens.
 """
 
 import html
@@ -18,6 +18,14 @@ import tempfile
 HERE = pathlib.Path(__file__).resolve().parent
 ADVISOR = str(HERE.parents[1] / "target" / "release" / "advisor")
 MEASURE = "80s"
+MEASURE_LOG = "9s"
+# Nobody listens there; those that read the configuration of the other pictures know nothing of it.
+DEAD = """
+[[target]]
+id = "page"
+kind = "static"
+url = "https://127.0.0.1:9/"
+"""
 # The pair that the advice is about: reached by a filter.
 CHOSEN = "/ap-southeast-1 > ap-southeast-1\n"
 FRAMES = {
@@ -47,8 +55,8 @@ def main():
                 AWS_ACCESS_KEY_ID="lab", AWS_SECRET_ACCESS_KEY="lab", AWS_DEFAULT_REGION="us-east-1",
             )
 
-            def advisor(*arguments):
-                common = ["--config", facts["config"], "--store", f"sqlite:{folder}/nearside.sqlite"]
+            def advisor(*arguments, config=facts["config"], store="nearside"):
+                common = ["--config", config, "--store", f"sqlite:{folder}/{store}.sqlite"]
                 return subprocess.run(
                     [ADVISOR, *common, *arguments], env=environment, check=True, text=True,
                     stdout=subprocess.PIPE,
@@ -56,8 +64,13 @@ def main():
 
             advisor("regret", "--install-shadow", "--yes")
             advisor("probe", "--for", MEASURE)
+            failing = {"config": f"{folder}/failing.toml", "store": "failing"}
+            text = pathlib.Path(facts["config"]).read_text()
+            pathlib.Path(failing["config"]).write_text(text + DEAD)
+            advisor("probe", "--for", MEASURE_LOG, **failing)
             for name, (size, keys) in FRAMES.items():
-                frame = advisor("tui", "--frame", size, "--keys", keys, "--color", "always")
+                shown = failing if name == "log" else {}
+                frame = advisor("tui", "--frame", size, "--keys", keys, "--color", "always", **shown)
                 (HERE / f"tui-{name}.svg").write_text(svg(frame, f"The dashboard: {name}"))
                 print(f"tui-{name}.svg")
         finally:
