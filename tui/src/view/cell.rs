@@ -19,6 +19,8 @@ use crate::words::{NONE, count, fit, left, ms_of_us, percent, right, shown};
 const FILLS: [char; 6] = ['░', '▒', '▓', '█', '▚', '·'];
 const NAME: usize = 10;
 const COLUMN: usize = 9;
+/// Columns of what stands behind the name of a path.
+const PATH_FIGURES: usize = 20;
 /// The fewest bars of a histogram.
 const BARS_MIN: usize = 16;
 /// The eighths of a column of blocks.
@@ -294,8 +296,9 @@ fn draw_failures(
     }
     for path in detail.paths.iter().filter(|path| path.connection == one.connection) {
         let p50 = path.p50_us.map_or_else(|| NONE.to_owned(), ms_of_us);
-        let name = left(&shown(&path.path), 13);
-        let text = format!("{name}n {:<5} p50 {p50}", count(path.attempts));
+        let room = usize::from(body.width).saturating_sub(PATH_FIGURES).clamp(13, 40);
+        let name = left(&shown(&path.path), room);
+        let text = format!("{name} n {:<5} p50 {p50}", count(path.attempts));
         lines.push(Line::raw(text));
     }
     if let Some(last) = &detail.last {
