@@ -40,6 +40,8 @@ const LOOK: Duration = Duration::from_secs(1);
 const LOOK_GRANT: Duration = Duration::from_secs(30);
 /// Looks from one word of progress to the next.
 const LOOKS_A_WORD: u64 = 30;
+/// Why a canary is taken back that somebody ended.
+const SIGNAL: &str = "a signal ended it";
 /// What a write may take beside its own waits.
 const WRITE_ROOM: Duration = Duration::from_mins(1);
 
@@ -106,11 +108,6 @@ async fn terms(writer: &Writer<'_>, plan: &Plan, pace: Pace<'_>) -> Result<Canar
         let failure = Failure::new(Exit::Usage, "--canary: the plan moves no label by advice");
         return Err(failure.hint("apply it without --canary"));
     }
-    let vantages = &plan.effect.vantages;
-    if !vantages.is_empty() && vantages.iter().all(|line| line.from == line.to) {
-        let failure = Failure::new(Exit::Refused, "--canary: the plan sends no vantage elsewhere");
-        return Err(failure.hint("nothing could be compared; apply it without --canary"));
-    }
     let window = config.evidence.window;
     if pace.every.is_zero() || pace.every * u32::try_from(PAIRS_MIN).unwrap_or(1) > window {
         let message = format!(
@@ -131,6 +128,11 @@ async fn terms(writer: &Writer<'_>, plan: &Plan, pace: Pace<'_>) -> Result<Canar
         brake: brake_spec(&view.zone.id, &view.service, region, ground.generation()),
     };
     ground.canary(plan, &terms)?;
+    let vantages = &plan.effect.vantages;
+    if !vantages.is_empty() && vantages.iter().all(|line| line.from == line.to) {
+        let failure = Failure::new(Exit::Refused, "--canary: the plan sends no vantage elsewhere");
+        return Err(failure.hint("nothing could be compared; apply it without --canary"));
+    }
     Ok(terms)
 }
 
@@ -243,6 +245,9 @@ impl<'a> Run<'a> {
         for _ in 0..self.terms.percents.len() + 2 {
             let Some(plan) = self.next_plan().await? else { return Ok(Ended::Promoted(last)) };
             let Intent::Canary { percent, .. } = plan.intent else { break };
+            if *self.stop.borrow() {
+                return Ok(Ended::Harmful(SIGNAL.to_owned()));
+            }
             if percent > 0 && self.pulse.is_none() {
                 self.release_brake().await?;
             }
@@ -415,7 +420,7 @@ impl<'a> Run<'a> {
         let (mut stop, mut looked) = (self.stop.clone(), 0_u64);
         let harm = loop {
             tokio::select! {
-                _ = stop.wait_for(|stop| *stop) => break Some("a signal ended it".to_owned()),
+                _ = stop.wait_for(|stop| *stop) => break Some(SIGNAL.to_owned()),
                 Some(landed) = sampler.next() => evidence.push(&landed.pair()),
                 Some((endpoint, minute)) = regions.next() => evidence.push_minute(&endpoint, &minute),
                 _ = looks.tick() => {

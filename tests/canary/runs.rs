@@ -7,8 +7,13 @@ use advisor::name::Label;
 use advisor::topology::{Shape, Shares};
 use lab::cloudwatch::Operation;
 use lab::scenario::Faults;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::stage::{MOVED, Stage, finish, within};
+
+/// What a canary says that was ended by a signal.
+const SIGNAL: &str = "a signal ended it";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_no_worse_is_promoted_and_can_be_rolled_back() {
@@ -78,4 +83,37 @@ async fn an_arm_that_dies_is_taken_back_within_half_a_minute() {
     assert!(stage.share_of_new().await.abs() < 1e-9);
     stage.assert_no_stray_checks().await;
     assert_eq!(stage.run(&["rollback", "--yes"]).await.stdout, "nothing to roll back\n");
+}
+
+/// Ends a canary by SIGTERM this long after half of the traffic is on the new arm.
+async fn ended_at_half(after: Duration) {
+    let stage = Stage::start().await;
+    let before = stage.rest_of_zone();
+    let (_, file) = stage.plan().await;
+    let child = stage.canary(&file, &["50,100", "--observe", "10m"]);
+    stage.until_percent(50).await;
+    tokio::time::sleep(after).await;
+    kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGTERM).unwrap();
+    let restored = within(Duration::from_mins(1), || stage.rest_of_zone() == before).await;
+    let ended = finish(child).await;
+    let took = restored.unwrap_or_else(|| panic!("not taken back: {}", ended.stderr));
+    println!("SIGTERM {after:?} after 50 %: the old records stood again after {took:?}");
+    assert_eq!(ended.code, Some(5), "{}", ended.stderr);
+    assert!(ended.stderr.contains("a signal ended it; taking it back"), "{}", ended.stderr);
+    let canary = &ended.json()["canary"];
+    assert_eq!((&canary["ending"], &canary["cause"]), (&"reverted".into(), &SIGNAL.into()));
+    assert!(stage.share_of_new().await.abs() < 1e-9);
+    stage.assert_no_stray_checks().await;
+    assert_eq!(stage.lab.cloudwatch().faults().calls(Operation::DeleteAlarms), 1);
+    assert_eq!(stage.run(&["rollback", "--yes"]).await.stdout, "nothing to roll back\n");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signal_while_it_is_observed_takes_it_back() {
+    ended_at_half(Duration::from_secs(20)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signal_while_it_is_written_lets_that_end_and_takes_it_back() {
+    ended_at_half(Duration::ZERO).await;
 }

@@ -26,8 +26,8 @@ pub enum CanaryPlanError {
     #[error(transparent)]
     Steps(#[from] StepsError),
     /// An arm has one endpoint a label.
-    #[error("the plan's labels have weights, and a canary's have none")]
-    Weighted,
+    #[error("label {0} is split among endpoints by weights, and in a canary each label has one")]
+    Weighted(Label),
 }
 
 impl CanaryPlanError {
@@ -37,7 +37,9 @@ impl CanaryPlanError {
         match self {
             Self::Topology(error) => error.hint(),
             Self::Steps(error) => error.hint(),
-            Self::Weighted => "change weights without --canary, in steps of their own",
+            Self::Weighted(_) => {
+                "apply it without --canary: weights go by steps of their own, at most max_step each"
+            }
         }
     }
 }
@@ -125,8 +127,12 @@ impl Ground<'_> {
         let made = HealthCheck::Reference(terms.brake.caller_reference.clone());
         let brake = known.clone().unwrap_or(made);
         let tree = tree_of(target);
-        if target.intent.canary().is_none() && self.leads_to(target)? != tree {
-            return Err(CanaryPlanError::Weighted);
+        if target.intent.canary().is_none() {
+            let leads_to = self.leads_to(target)?;
+            let is_split = |(label, shares): &(&Label, &Shares)| tree.get(label) != Some(shares);
+            if let Some((label, _)) = leads_to.iter().find(is_split) {
+                return Err(CanaryPlanError::Weighted(label.clone()));
+            }
         }
         let mut left = steps_left(&standing, &tree, &terms.percents, &brake)?.into_iter();
         let Some(step) = left.next() else { return Ok(None) };
