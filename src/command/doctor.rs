@@ -8,7 +8,7 @@ use advisor::answers::Answers as _;
 use advisor::denial::Denial;
 use advisor::domains::{DomainError, DomainFinding, findings};
 use advisor::journal::Journal;
-use advisor::lint::{Lint, lint};
+use advisor::lint::{Lint, lint, lint_settings};
 use advisor::matrix::MatrixSource as _;
 use advisor::settings::{self, millis};
 use advisor::survey::ZoneView;
@@ -164,7 +164,8 @@ async fn records(setup: &Setup, zone: &Route53Zone) -> Vec<Check> {
     });
     let at_service: Vec<_> =
         view.records.iter().filter(|set| set.name == view.service).cloned().collect();
-    let notes = lint(&at_service, &BTreeSet::new(), &BTreeSet::new());
+    let mut notes = lint(&at_service, &BTreeSet::new(), &BTreeSet::new());
+    notes.extend(lint_settings(&setup.config));
     let note = |note: &Lint| Check { what: "note".to_owned(), found: Ok(note.to_string()) };
     [check(live)].into_iter().chain(notes.iter().map(note)).collect()
 }

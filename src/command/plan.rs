@@ -25,7 +25,7 @@ pub async fn run(setup: &Setup, terminal: Terminal, args: &PlanArgs) -> Result<(
     let advice = survey.advise(&setup.config);
     let plan = survey.plan(&setup.config, &advice, setup.now_ms());
     let reasons = show::regret::RegretView::new(&survey, &advice, &setup.config);
-    let lints = show::lint::lints(&survey);
+    let lints = show::lint::lints(&survey, &setup.config);
     let weighing = setup.config.stateless.then(|| survey.weigh(&setup.config, &advice));
     let weights = weighing.as_ref().map(weights_text).unwrap_or_default();
     let notes = format!("{weights}{}", show::lint::lint_text(&lints));

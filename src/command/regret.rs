@@ -20,7 +20,7 @@ pub async fn run(setup: &Setup, terminal: Terminal, args: &RegretArgs) -> Result
     let survey = survey(setup).await?;
     let advice = survey.advise(&setup.config);
     let view = show::regret::RegretView::new(&survey, &advice, &setup.config);
-    let lints = show::lint::lints(&survey);
+    let lints = show::lint::lints(&survey, &setup.config);
     let mut document = view.json();
     document["notes"] = show::lint::lint_json(&lints);
     let weighing = setup.config.stateless.then(|| survey.weigh(&setup.config, &advice));

@@ -1,14 +1,15 @@
 //! Findings about record sets, as text and as JSON.
 
-use advisor::lint::{Lint, lint};
+use advisor::lint::{Lint, lint, lint_settings};
 use advisor::survey::Survey;
+use probe::config::Config;
 use serde_json::{Value, json};
 
 use super::escape_lines;
 
-/// The findings over the records that a survey saw.
+/// The findings over the records that a survey saw, and over the settings.
 #[must_use]
-pub fn lints(survey: &Survey) -> Vec<Lint> {
+pub fn lints(survey: &Survey, config: &Config) -> Vec<Lint> {
     use advisor::preferred::Preference;
     let installed = survey.live.labels.keys().cloned().collect();
     let was_asked = matches!(survey.preference, Preference::Asked | Preference::AskedApi);
@@ -17,7 +18,9 @@ pub fn lints(survey: &Survey) -> Vec<Lint> {
     } else {
         std::collections::BTreeSet::new()
     };
-    lint(&survey.view.records, &installed, &preferred)
+    let mut found = lint(&survey.view.records, &installed, &preferred);
+    found.extend(lint_settings(config));
+    found
 }
 
 /// A line each.

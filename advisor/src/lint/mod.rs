@@ -1,11 +1,15 @@
-//! Record sets that Route 53 accepts and that do not do what people mean by them.
+//! Record sets that Route 53 accepts and that do not do what people mean by them, and settings that
+//! count for nothing.
 //!
-//! Pure: record sets in, findings out. A finding never refuses anything; guards do that.
+//! Pure: record sets and a configuration in, findings out. A finding never refuses anything; guards do
+//! that.
 
 mod gateway_zones;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+
+use probe::config::Config;
 
 use crate::name::{Label, Name};
 use crate::record::{Answer, Policy, RecordSet, RecordType};
@@ -61,6 +65,11 @@ pub enum Lint {
         /// The TTLs in seconds.
         ttls_s: Vec<u32>,
     },
+    /// Capacities that nothing is held against.
+    CapacityUnused {
+        /// The endpoints that have one.
+        endpoints: Vec<String>,
+    },
     /// A label that no client prefers.
     UnusedLabel {
         /// The label.
@@ -79,6 +88,7 @@ impl Lint {
             Self::LongTtl { .. } => "long-ttl",
             Self::SomeAaaa { .. } => "some-aaaa",
             Self::WeightedTtls { .. } => "weighted-ttls",
+            Self::CapacityUnused { .. } => "capacity-unused",
             Self::UnusedLabel { .. } => "unused-label",
         }
     }
@@ -115,6 +125,12 @@ impl fmt::Display for Lint {
                 let ttls: Vec<String> = ttls_s.iter().map(|ttl| format!("{ttl} s")).collect();
                 write!(f, "{group}: the TTLs of one weighted group differ ({})", ttls.join(", "))
             }
+            Self::CapacityUnused { endpoints } => write!(
+                f,
+                "endpoint.capacity of {}: no plan keeps it and no loss is held against it, because \
+                 traffic.requests_per_s does not say how much all clients ask",
+                endpoints.join(", ")
+            ),
             Self::UnusedLabel { label } => write!(
                 f,
                 "label {label}: Route 53 prefers it for no vantage and no client that was asked for"
@@ -141,6 +157,18 @@ pub fn lint(
     }
     found.sort();
     found
+}
+
+/// All findings over the settings.
+#[must_use]
+pub fn lint_settings(config: &Config) -> Vec<Lint> {
+    let rate = config.traffic.as_ref().and_then(|traffic| traffic.requests_per_s);
+    let limited = config.endpoints.iter().filter(|endpoint| endpoint.capacity.is_some());
+    let endpoints: Vec<String> = limited.map(|endpoint| endpoint.id.clone()).collect();
+    if rate.is_some() || endpoints.is_empty() {
+        return Vec::new();
+    }
+    vec![Lint::CapacityUnused { endpoints }]
 }
 
 fn lint_set(set: &RecordSet) -> Vec<Lint> {
@@ -340,8 +368,9 @@ mod tests {
         ];
         let installed = BTreeSet::from([Label::new("af-south-1")]);
         let preferred = BTreeSet::from([Label::new("eu-west-1")]);
-        let shown: Vec<String> =
-            lint(&records, &installed, &preferred).iter().map(ToString::to_string).collect();
+        let mut found = lint(&records, &installed, &preferred);
+        found.push(Lint::CapacityUnused { endpoints: vec!["eu-west-1".into(), "us".into()] });
+        let shown: Vec<String> = found.iter().map(ToString::to_string).collect();
         insta::assert_snapshot!(shown.join("\n"));
     }
 }
