@@ -114,8 +114,11 @@ pub struct RoutedFacts {
     pub vantage: String,
     /// The label that is preferred for it.
     pub label: String,
-    /// The endpoint it is sent to.
+    /// The endpoint it is sent to; of several with weights the one that costs most.
     pub endpoint: String,
+    /// All of them with their parts, where there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub split: Option<String>,
     /// The share of the traffic that it stands for.
     pub share: f64,
     /// The largest gain that is proven at another endpoint, and which.

@@ -103,6 +103,7 @@ impl Decision {
         let health_checks: BTreeSet<_> = sets.filter_map(|set| set.health_check.as_ref()).collect();
         Decided {
             routing: &self.survey.routing,
+            split: &self.survey.live.weights,
             preferred: self.survey.preference.as_str(),
             matrix: &self.survey.matrix,
             advice: &self.advice,

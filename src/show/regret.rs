@@ -1,16 +1,20 @@
 //! Regret and advice as text and as JSON.
 
+use std::collections::BTreeMap;
+
 use advisor::advice::{Advice, Considered, LabelAdvice, Reason, Verdict};
 use advisor::evidence::{Comparison, Volatility};
 use advisor::name::Label;
 use advisor::regret::{RegretRow, regret};
 use advisor::settings;
 use advisor::survey::Survey;
+use advisor::topology::Shares;
 use probe::config::Config;
 use serde_json::{Value, json};
 
 use super::endpoint_text;
 use super::table::{Table, ms};
+use super::weights::shares_json;
 
 /// Regret of each vantage, and the advice for each label.
 #[derive(Debug, Clone)]
@@ -18,6 +22,8 @@ pub struct RegretView {
     preferred: &'static str,
     rows: Vec<RegretRow>,
     advice: Advice,
+    /// The labels that lead to several endpoints.
+    split: BTreeMap<Label, Shares>,
 }
 
 impl RegretView {
@@ -29,7 +35,18 @@ impl RegretView {
             preferred: survey.preference.as_str(),
             rows: regret(&survey.matrix, &survey.routing, &rule),
             advice: advice.clone(),
+            split: survey.live.weights.clone(),
         }
+    }
+
+    /// Where a label leads now: its endpoint, or all of them with their shares.
+    fn leads_to(&self, label: &Label, endpoint: Option<&str>) -> String {
+        let split = self.split.get(label).map(Shares::to_string);
+        split.unwrap_or_else(|| endpoint_text(endpoint).to_owned())
+    }
+
+    fn weights_json(&self, label: &Label) -> Value {
+        self.split.get(label).map_or(Value::Null, shares_json)
     }
 
     /// Both tables.
@@ -50,7 +67,7 @@ impl RegretView {
                 table.row([
                     row.vantage.clone(),
                     row.label.to_string(),
-                    row.endpoint.clone(),
+                    self.leads_to(&row.label, Some(&row.endpoint)),
                     ms(row.cost_ms),
                     challenger.endpoint.clone(),
                     ms(comparison.gain_ms),
@@ -58,20 +75,26 @@ impl RegretView {
                 ]);
             }
         }
-        format!("{}\npreferred labels: {}\n\n{}", table.text(), self.preferred, self.advice_text())
+        let split = if self.rows.iter().any(|row| self.split.contains_key(&row.label)) {
+            "of a split label the endpoint that costs most is compared\n"
+        } else {
+            ""
+        };
+        let advice = self.advice_text();
+        format!("{}\npreferred labels: {}\n{split}\n{advice}", table.text(), self.preferred)
     }
 
     /// The advice, a line each label.
     #[must_use]
     pub fn advice_text(&self) -> String {
-        self.advice.labels.iter().map(line_text).collect()
+        self.advice.labels.iter().map(|line| self.line_text(line)).collect()
     }
 
     /// The advice for one label, as a line and for scripts.
     #[must_use]
     pub fn label(&self, label: &Label) -> Option<(String, Value)> {
         let line = self.advice.labels.iter().find(|line| line.label == *label)?;
-        Some((line_text(line), line_json(line)))
+        Some((self.line_text(line), self.line_json(line)))
     }
 
     /// Everything, with the evidence of each challenger.
@@ -88,6 +111,7 @@ impl RegretView {
                 "vantage": row.vantage,
                 "label": row.label.as_str(),
                 "endpoint": row.endpoint,
+                "weights": self.weights_json(&row.label),
                 "cost_ms": row.cost_ms,
                 "challengers": challengers.collect::<Vec<_>>(),
             })
@@ -102,7 +126,7 @@ impl RegretView {
     /// The advice alone.
     #[must_use]
     pub fn advice_json(&self) -> Value {
-        let labels = self.advice.labels.iter().map(line_json);
+        let labels = self.advice.labels.iter().map(|line| self.line_json(line));
         let held_out = self.advice.held_out.map(|held_out| {
             json!({
                 "tested": held_out.tested,
@@ -116,35 +140,31 @@ impl RegretView {
             "held_out": held_out,
         })
     }
-}
 
-fn line_text(line: &LabelAdvice) -> String {
-    let why = considered_text(line);
-    match line.reason {
-        Reason::Repoint | Reason::Add | Reason::Remove => format!(
-            "{}: {} -> {} ({why})\n",
-            line.label,
-            endpoint_text(line.current.as_deref()),
-            endpoint_text(line.advised.as_deref()),
-        ),
-        reason => format!(
-            "{}: stays at {} ({}{why})\n",
-            line.label,
-            endpoint_text(line.current.as_deref()),
-            reason.code(),
-        ),
+    fn line_text(&self, line: &LabelAdvice) -> String {
+        let why = considered_text(line);
+        let current = self.leads_to(&line.label, line.current.as_deref());
+        match line.reason {
+            Reason::Repoint | Reason::Add | Reason::Remove => format!(
+                "{}: {current} -> {} ({why})\n",
+                line.label,
+                endpoint_text(line.advised.as_deref()),
+            ),
+            reason => format!("{}: stays at {current} ({}{why})\n", line.label, reason.code()),
+        }
     }
-}
 
-fn line_json(line: &LabelAdvice) -> Value {
-    json!({
-        "label": line.label.as_str(),
-        "current": line.current,
-        "advised": line.advised,
-        "reason": line.reason.code(),
-        "catchment": line.catchment,
-        "considered": line.considered.iter().map(considered_json).collect::<Vec<_>>(),
-    })
+    fn line_json(&self, line: &LabelAdvice) -> Value {
+        json!({
+            "label": line.label.as_str(),
+            "current": line.current,
+            "weights": self.weights_json(&line.label),
+            "advised": line.advised,
+            "reason": line.reason.code(),
+            "catchment": line.catchment,
+            "considered": line.considered.iter().map(considered_json).collect::<Vec<_>>(),
+        })
+    }
 }
 
 fn interval(comparison: &Comparison) -> String {

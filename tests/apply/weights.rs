@@ -8,7 +8,7 @@ use advisor::name::Label;
 use advisor::record::{Policy, RecordSet, RecordType};
 use serde_json::{Value, json};
 
-use crate::cli::advisor;
+use crate::cli::{advisor, finish};
 use crate::stage::{MOVED, Stage};
 use crate::watch::stage;
 
@@ -57,6 +57,31 @@ async fn part_answered(stage: &Stage) -> f64 {
     hits as f64 / QUESTIONS as f64
 }
 
+/// The report, too, names all endpoints of a split label.
+async fn report_shows(stage: &Stage, shares: &str) {
+    json_of(stage, &["report", "--out", "report"]).await;
+    let text = std::fs::read_to_string(stage.dir.path().join("report/report.md")).unwrap();
+    let rows = text.lines().filter(|line| line.starts_with('|') && line.contains(shares));
+    assert!(rows.count() >= 2, "where the vantage is sent, and the advice: {text}");
+    assert!(text.contains("Of a label that is split, costs and gains are"), "{text}");
+}
+
+/// A canary of a plan with weights is refused, with the label and what to do instead.
+async fn refuses_a_canary(stage: &Stage) {
+    let mut command = advisor(stage, "nearside.sqlite");
+    // The windows of this lab are short.
+    command.args(["apply", "plan.json", "--canary", "--every", "100ms", "--yes"]);
+    command.current_dir(stage.dir.path());
+    let ended = finish(command.spawn().unwrap()).await;
+    assert_eq!(ended.0, Some(3), "{}", ended.1);
+    let expected = format!(
+        "error: label {} is split among endpoints by weights, and in a canary each label has one\n\
+         hint: apply it without --canary: weights go by steps of their own, at most max_step each\n",
+        MOVED.0
+    );
+    assert!(ended.1.ends_with(&expected), "{}", ended.1);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn traffic_moves_by_steps_and_back() {
     let stage = stage(true).await;
@@ -80,6 +105,9 @@ async fn traffic_moves_by_steps_and_back() {
         assert!(costs[0].as_f64() > costs[1].as_f64(), "step {number}: {costs:?}");
         let planned = json_of(&stage, &["plan"]).await;
         assert_eq!(planned["weights"], regret["weights"], "step {number}");
+        if number < 3 {
+            refuses_a_canary(&stage).await;
+        }
         let applied = json_of(&stage, &["apply", "plan.json", "--yes"]).await;
         assert_eq!(applied["verified"]["missing"], json!([]), "step {number}: {applied}");
         let dns = &applied["verified"]["dns"];
@@ -132,6 +160,21 @@ async fn a_split_label_is_drained_to_what_is_left_and_returns() {
     assert_eq!((&step["from"], &step["to"]), (&json!(MOVED.0), &json!(MOVED.1)), "{step}");
     // What the loss of the endpoint does agrees with what a drain would do.
     let regret = json_of(&stage, &["regret"]).await;
+    let of_label = |of: &str| {
+        let rows = regret.pointer(of).unwrap().as_array().unwrap();
+        rows.iter().find(|row| row["label"] == MOVED.0).unwrap()["weights"].clone()
+    };
+    for of in ["/vantages", "/advice/labels"] {
+        assert_eq!(of_label(of), json!({MOVED.0: 3, MOVED.1: 1}), "{of}");
+    }
+    let shares = format!("{} 25.0 % + {} 75.0 %", MOVED.1, MOVED.0);
+    let said = told(&stage, &["regret"]).await;
+    let until_losses = said.split("if lost").next().unwrap();
+    let rows = until_losses.lines().filter(|line| line.starts_with(MOVED.0));
+    assert!(rows.clone().count() > 1, "a row each challenger, and the advice: {said}");
+    assert!(rows.clone().all(|row| row.contains(&shares)), "{said}");
+    assert!(said.contains("of a split label the endpoint that costs most is compared"), "{said}");
+    report_shows(&stage, &shares).await;
     let outages = regret["outages"].as_array().unwrap();
     let lost = outages.iter().find(|one| one["endpoint"] == MOVED.0).unwrap();
     assert_eq!(lost["drain"], json!([{"label": MOVED.0, "to": {MOVED.1: 1}}]));
@@ -180,5 +223,40 @@ async fn the_loss_of_an_endpoint_names_the_quota_that_breaks() {
         let drained = outage["drain"].as_array().unwrap();
         assert!(drained.iter().all(|step| step["label"] == *lost && step["to"] != json!({})));
         assert!(!drained.is_empty(), "{lost} is not the last one");
+    }
+}
+
+/// What the binary says, whatever its exit code.
+async fn told(stage: &Stage, words: &[&str]) -> String {
+    let mut command = advisor(stage, "nearside.sqlite");
+    command.args(words).current_dir(stage.dir.path());
+    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_capacity_that_counts_for_nothing_is_said() {
+    let stage = stage(true).await;
+    let path = &stage.lab.facts().config;
+    let text = std::fs::read_to_string(path).unwrap();
+    let text =
+        text.replace("id = \"us-east-1\"\nregion", "id = \"us-east-1\"\ncapacity = 2500\nregion");
+    std::fs::write(path, &text).unwrap();
+    let note = "endpoint.capacity of us-east-1: no plan keeps it and no loss is held against it, \
+                because traffic.requests_per_s does not say how much all clients ask\n";
+    for command in ["plan", "regret", "doctor"] {
+        let said = told(&stage, &[command]).await;
+        assert_eq!(said.matches(note).count(), 1, "{command}: {said}");
+    }
+    let notes = json_of(&stage, &["plan"]).await["notes"].clone();
+    let codes: Vec<_> = notes.as_array().unwrap().iter().map(|note| &note["code"]).collect();
+    assert!(codes.contains(&&json!("capacity-unused")), "{notes}");
+    let weights = stage.dir.path().join("weights.csv");
+    std::fs::write(&weights, "vantage,weight\nap-southeast-1,3\nus-east-1,1\n").unwrap();
+    let traffic = format!("[traffic]\nfile = {:?}\nrequests_per_s = 4000\n", weights.display());
+    std::fs::write(path, format!("{text}\n{traffic}")).unwrap();
+    for command in ["plan", "regret", "doctor"] {
+        let said = told(&stage, &[command]).await;
+        assert!(!said.contains("endpoint.capacity"), "{command}: {said}");
     }
 }

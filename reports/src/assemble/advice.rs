@@ -50,6 +50,7 @@ pub(super) fn routing(material: &Material<'_>) -> RoutingFacts {
             vantage: vantage.clone(),
             label: label.to_string(),
             endpoint: endpoint.clone(),
+            split: decided.split.get(label).map(ToString::to_string),
             share: round_share(material.traffic.of_vantage(vantage)),
             proven_gain_ms: gains.filter_map(|line| line.gain_ms).max_by(f64::total_cmp),
             place: place_of(vantage),
@@ -133,7 +134,10 @@ pub(super) fn advice(material: &Material<'_>) -> Vec<AdviceFacts> {
     let Ok(decided) = material.decided else { return Vec::new() };
     let lines = decided.advice.labels.iter().map(|line| AdviceFacts {
         label: line.label.to_string(),
-        current: endpoint(line.current.as_ref()),
+        current: decided
+            .split
+            .get(&line.label)
+            .map_or_else(|| endpoint(line.current.as_ref()), ToString::to_string),
         advised: endpoint(line.advised.as_ref()),
         reason: line.reason.code(),
         why: why(line),

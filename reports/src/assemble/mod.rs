@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use advisor::advice::{Advice, Routing};
 use advisor::journal::Operation;
 use advisor::matrix::Matrix;
+use advisor::name::Label;
 use advisor::plan::Effect;
 use advisor::shares::Shares;
 use probe::config::{Config, Population};
@@ -35,6 +36,8 @@ pub use targets::SHARES;
 pub struct Decided<'a> {
     /// Who is sent where.
     pub routing: &'a Routing,
+    /// The labels that lead to several endpoints with weights.
+    pub split: &'a BTreeMap<Label, advisor::topology::Shares>,
     /// How that is known: `asked` or `modelled`.
     pub preferred: &'a str,
     /// What the advice rests on.

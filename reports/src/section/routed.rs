@@ -85,7 +85,7 @@ pub(super) fn regret(document: &Document) -> Section<'_> {
         table.row([
             Cell::new(&line.vantage),
             Cell::new(&line.label),
-            Cell::new(&line.endpoint),
+            Cell::new(line.split.as_ref().unwrap_or(&line.endpoint)),
             Cell::new(percent(line.share, 1)),
             ms(cost.and_then(|cell| cell.cost_ms)),
             Cell::toned(ms(line.proven_gain_ms).text, tone),
@@ -98,6 +98,11 @@ pub(super) fn regret(document: &Document) -> Section<'_> {
         how_known(&document.routing.preferred),
         document.routing.weights
     ));
+    if document.routing.vantages.iter().any(|line| line.split.is_some()) {
+        section = section.say(
+            "Of a label that is split, costs and gains are those of its endpoint that costs most.",
+        );
+    }
     for line in &document.routing.proven {
         section = section.say(format!(
             "Weighted by traffic, the proven gains come to {:.1} ms a request over the {} vantages, which \

@@ -176,7 +176,7 @@ impl Service {
             weights: "equal weights over vantages".into(),
             ..Effect::default()
         };
-        Decision { matrix, routing, advice, effect }
+        Decision { matrix, routing, split: BTreeMap::new(), advice, effect }
     }
 
     /// The journal: us-east-1 pointed at eu-west-1 until it was moved back.
@@ -239,6 +239,7 @@ impl Service {
 pub(crate) struct Decision {
     pub(crate) matrix: Matrix,
     pub(crate) routing: Routing,
+    pub(crate) split: BTreeMap<Label, advisor::topology::Shares>,
     pub(crate) advice: Advice,
     pub(crate) effect: Effect,
 }
@@ -247,6 +248,7 @@ impl Decision {
     pub(crate) fn facts(&self) -> Decided<'_> {
         Decided {
             routing: &self.routing,
+            split: &self.split,
             preferred: "asked",
             matrix: &self.matrix,
             advice: &self.advice,
