@@ -1,6 +1,6 @@
 //! Seeded worlds of block statistics: what probes would have recorded over weeks, minute by minute.
 //!
-//! A series is a base, a daily wave, AR(1) noise with heavy tails and route flaps. Blocks hold the
+//! A series is a base, daily waves, AR(1) noise with heavy tails and route flaps. Blocks hold the
 //! median of their minutes, as the store's do. Nothing here judges.
 
 use std::f64::consts::TAU;
@@ -23,8 +23,9 @@ pub const CURRENT: &str = "current";
 
 /// How strongly one minute's noise depends on the minute before.
 const AR: f64 = 0.9;
-/// Days between two flaps of one series, in the mean: a pair of two flaps once in three days.
-const FLAP_EVERY_DAYS: f64 = 6.0;
+/// Days between two flaps of the way from one vantage to one endpoint, in the mean. Of two that are
+/// compared one flaps every day and a half.
+const FLAP_EVERY_DAYS: f64 = 3.0;
 const FLAP_HOURS: (f64, f64) = (0.5, 12.0);
 const FLAP_MS: (f64, f64) = (10.0, 80.0);
 
@@ -44,16 +45,30 @@ pub enum Truth {
     Failing { ms: f64, share: f64 },
 }
 
-/// The size of a world.
+/// The size of a world, and how its days go.
 #[derive(Debug, Clone, Copy)]
 pub struct Shape {
     pub labels: usize,
     pub challengers: usize,
     pub blocks: usize,
+    pub day: Day,
 }
 
+/// What busy hours cost at most, as a share of the base: near the vantage and so at every endpoint
+/// alike, and on the way to each endpoint by itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Day {
+    pub near: f64,
+    pub apart: f64,
+}
+
+/// Busy hours near the vantage, and a little of their own on each way.
+pub const NEAR: Day = Day { near: 0.1, apart: 0.03 };
+/// Busy hours of each way by itself, so that differences swing.
+pub const APART: Day = Day { near: 0.0, apart: 0.1 };
+
 /// One for each of the labels and challengers that a service has at most.
-pub const WIDE: Shape = Shape { labels: 39, challengers: 3, blocks: 30 * DAY_BLOCKS };
+pub const WIDE: Shape = Shape { labels: 39, challengers: 3, blocks: 30 * DAY_BLOCKS, day: APART };
 
 pub fn label(index: usize) -> String {
     format!("label-{index:02}")
@@ -76,8 +91,11 @@ pub fn rows(shape: Shape, truth: Truth, quantile: f64, seed: u64) -> Vec<CellBlo
         draws.set_stream(place as u64);
         let base_ms = 20.0 * (250.0_f64 / 20.0).powf(draws.random());
         let noon: f64 = draws.random();
+        let near_ms = base_ms * shape.day.near * draws.random::<f64>();
         for endpoint in 0..=shape.challengers {
-            let series = Series::draw(base_ms, noon, endpoint, truth, &mut draws);
+            let wave_ms = near_ms + base_ms * shape.day.apart * draws.random::<f64>();
+            let day = (wave_ms, noon);
+            let series = Series::draw((base_ms, day), endpoint, truth, &mut draws);
             let id = endpoint.checked_sub(1).map_or_else(|| CURRENT.to_owned(), challenger);
             series.record(shape.blocks, quantile, &mut draws, |block, value_ms, failures| {
                 rows.push(CellBlock {
@@ -114,8 +132,7 @@ struct Series {
 
 impl Series {
     fn draw(
-        base_ms: f64,
-        noon: f64,
+        (base_ms, (wave_ms, noon)): (f64, (f64, f64)),
         endpoint: usize,
         truth: Truth,
         draws: &mut ChaCha8Rng,
@@ -129,8 +146,7 @@ impl Series {
         Self {
             // Nothing answers in less than 5 ms.
             base_ms: (if is_current { base_ms } else { base_ms - gain_ms }).max(5.0),
-            // Busy hours cost up to a tenth more, near the vantage and so for every endpoint.
-            wave_ms: base_ms * draws.random_range(0.0..0.1),
+            wave_ms,
             noon,
             swing_ms: match truth {
                 Truth::DayNight { share } if endpoint == 1 => base_ms * share,
