@@ -85,8 +85,9 @@ async fn an_arm_that_dies_is_taken_back_within_half_a_minute() {
     assert_eq!(stage.run(&["rollback", "--yes"]).await.stdout, "nothing to roll back\n");
 }
 
-/// Ends a canary by SIGTERM this long after half of the traffic is on the new arm.
-async fn ended_at_half(after: Duration) {
+/// Ends a canary by SIGTERM this long after half of the traffic is on the new arm, and says how long
+/// it took until the old records stood again.
+async fn ended_at_half(after: Duration) -> Duration {
     let stage = Stage::start().await;
     let before = stage.rest_of_zone();
     let (_, file) = stage.plan().await;
@@ -97,7 +98,6 @@ async fn ended_at_half(after: Duration) {
     let restored = within(Duration::from_mins(1), || stage.rest_of_zone() == before).await;
     let ended = finish(child).await;
     let took = restored.unwrap_or_else(|| panic!("not taken back: {}", ended.stderr));
-    println!("SIGTERM {after:?} after 50 %: the old records stood again after {took:?}");
     assert_eq!(ended.code, Some(5), "{}", ended.stderr);
     assert!(ended.stderr.contains("a signal ended it; taking it back"), "{}", ended.stderr);
     let canary = &ended.json()["canary"];
@@ -106,14 +106,17 @@ async fn ended_at_half(after: Duration) {
     stage.assert_no_stray_checks().await;
     assert_eq!(stage.lab.cloudwatch().faults().calls(Operation::DeleteAlarms), 1);
     assert_eq!(stage.run(&["rollback", "--yes"]).await.stdout, "nothing to roll back\n");
+    took
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_signal_while_it_is_observed_takes_it_back() {
-    ended_at_half(Duration::from_secs(20)).await;
+    let took = ended_at_half(Duration::from_secs(20)).await;
+    println!("SIGTERM at 50 %: the old records stood again after {took:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_signal_while_it_is_written_lets_that_end_and_takes_it_back() {
-    ended_at_half(Duration::ZERO).await;
+    let took = ended_at_half(Duration::ZERO).await;
+    println!("SIGTERM at 50 %: the old records stood again after {took:?}");
 }
