@@ -205,7 +205,7 @@ impl<'a> Demo<'a> {
     async fn shadow_plan(&self) -> Result<Plan, Failure> {
         let view = ZoneView::read(&self.setup.zone().await?, &self.setup.config).await?;
         let live = view.live().map_err(advisor::survey::SurveyError::from)?;
-        Ok(view.ground(self.setup.now_ms()).install_shadow(&live))
+        Ok(view.ground(self.setup.now_ms()).install_shadow(&live, live.labels.keys()))
     }
 
     async fn decide(&self) -> Result<Decision, Failure> {

@@ -173,7 +173,7 @@ fn shadow_plan(place: &Place, lab: &Lab) -> (Plan, Vec<RecordSet>) {
     runtime().block_on(async {
         let view = ZoneView::read(&setup.zone().await.unwrap(), &setup.config).await.unwrap();
         let live = view.live().unwrap();
-        (view.ground(setup.now_ms()).install_shadow(&live), view.records)
+        (view.ground(setup.now_ms()).install_shadow(&live, live.labels.keys()), view.records)
     })
 }
 

@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use advisor::advice::{AdviceRule, EyeballRow, Eyeballs, Routing, advise};
+use advisor::advice::{AdviceRule, Choice, EyeballRow, Eyeballs, Routing, advise};
 use advisor::evidence::EvidenceRule;
 use advisor::matrix::{CellBlock, CostRule, Matrix};
 use advisor::name::Label;
@@ -91,6 +91,7 @@ fn routing(of_clients: bool) -> Routing {
         rows: (0..LABELS).map(row).collect(),
         unmeasured: BTreeMap::new(),
         own_labels: (0..ENDPOINTS).map(label).collect(),
+        choice: Choice::All,
     };
     Routing {
         live: (0..LABELS).map(|index| (label(index), endpoint(index % ENDPOINTS))).collect(),

@@ -8,7 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::evidence::{Comparison, EvidenceRule};
 use crate::matrix::Matrix;
 use crate::name::Label;
+use crate::program::Value;
 use crate::{eyeball, witness};
+
+/// The share of a catchment's traffic that measured clients must carry before it is changed.
+pub const COVERED: f64 = 0.9;
 
 /// The figures of both rules beside the block test's own.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -49,6 +53,38 @@ pub struct Eyeballs {
     pub unmeasured: BTreeMap<Label, f64>,
     /// Installed labels that stay: those of the endpoints' own Regions.
     pub own_labels: BTreeSet<Label>,
+    /// Which labels are chosen from.
+    pub choice: Choice,
+}
+
+impl Eyeballs {
+    /// The labels that Route 53 was asked about beside the installed ones.
+    pub(crate) fn next(&self) -> Option<&NextLabels> {
+        match &self.choice {
+            Choice::Asked(next) => next.as_ref(),
+            Choice::All => None,
+        }
+    }
+}
+
+/// Which labels are chosen from.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum Choice {
+    /// Any that the rows' orders name, which are taken for certain.
+    #[default]
+    All,
+    /// Two sets, neither a part nor a mixture of them: the installed labels, and others that Route 53
+    /// was asked about.
+    Asked(Option<NextLabels>),
+}
+
+/// Labels that may be installed in the place of those that are.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NextLabels {
+    /// The labels.
+    pub labels: BTreeSet<Label>,
+    /// The traffic of each label's catchment, once these are installed, that no row stands for.
+    pub unmeasured: BTreeMap<Label, f64>,
 }
 
 /// One measured client.
@@ -203,6 +239,61 @@ impl HeldOut {
     }
 }
 
+/// What measured clients had to say, and what the advice does to them.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Heard {
+    /// Those that are rows of rule 2.
+    pub rows: Vec<String>,
+    /// Those that are not, and why.
+    pub left_out: BTreeMap<String, Reason>,
+    /// The share of each installed label's traffic that the rows carry, where it is too little.
+    pub uncovered: BTreeMap<Label, f64>,
+    /// Rows that are sent elsewhere and lose by it.
+    pub losses: Vec<Loss>,
+    /// The mean regret of the rows as labels stand, in milliseconds.
+    pub regret_ms: Option<f64>,
+    /// The sets of labels that were compared, the installed one first.
+    pub sets: Vec<LabelSet>,
+}
+
+/// Labels that may be installed together, and what they are worth to measured clients.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LabelSet {
+    /// The labels.
+    pub labels: BTreeSet<Label>,
+    /// Whether Route 53 was asked who prefers which of them; else that is modelled.
+    pub asked: bool,
+    /// What they are worth with each at its best endpoint; `None` where somebody would be moved who may
+    /// not be.
+    pub value: Option<Value>,
+}
+
+impl LabelSet {
+    /// Whether they are worth more than another set: by regret, then with an endpoint down, then by
+    /// their number.
+    #[must_use]
+    pub fn is_better(&self, than: Option<&Value>) -> bool {
+        let rank = |value: &Value| (value.regret, value.failover_regret, value.installed);
+        match (&self.value, than) {
+            (Some(value), Some(than)) => rank(value) < rank(than),
+            (value, _) => value.is_some(),
+        }
+    }
+}
+
+/// What one measured client loses by the advice.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loss {
+    /// The vantage.
+    pub vantage: String,
+    /// The endpoint that serves it now.
+    pub from: String,
+    /// The endpoint that it is sent to.
+    pub to: String,
+    /// How much more that costs, in milliseconds.
+    pub loss_ms: f64,
+}
+
 /// Whose measurements advice rests on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Basis {
@@ -232,6 +323,8 @@ pub struct Advice {
     pub labels: Vec<LabelAdvice>,
     /// The check by leaving one out; `None` where no label would move.
     pub held_out: Option<HeldOut>,
+    /// What measured clients had to say, whichever rule decided.
+    pub heard: Heard,
 }
 
 impl Advice {
@@ -251,6 +344,7 @@ impl Advice {
 
     /// Takes back every move: those left out would not be better off.
     pub(crate) fn withdraw(&mut self) {
+        self.heard.losses.clear();
         for line in self.labels.iter_mut().filter(|line| line.moves()) {
             line.advised.clone_from(&line.current);
             line.reason = Reason::NotConfirmed;
@@ -280,6 +374,7 @@ pub fn advise(matrix: &Matrix, routing: &Routing, rule: &AdviceRule) -> Advice {
             line.clone_from(told);
         }
     }
+    by_cloud.heard = by_clients.heard;
     by_cloud
 }
 

@@ -4,28 +4,39 @@
 //! measured clients are rows, and they must carry nearly all traffic of each catchment that is
 //! changed. Pure: no IO, no clock.
 
+mod heard;
+pub(crate) mod rows;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::advice::{
-    Advice, AdviceRule, Basis, Considered, EyeballRow, HeldOut, LabelAdvice, Reason, Routing,
-    Verdict,
+    Advice, AdviceRule, Basis, COVERED, Choice, Considered, EyeballRow, HeldOut, LabelAdvice,
+    NextLabels, Reason, Routing, Verdict,
 };
 use crate::evidence::{Tested, correct, paired_costs_ms, test_family};
 use crate::matrix::Matrix;
 use crate::name::Label;
 use crate::program::{Candidate, Program, Row, Solution, WEIGHT_PARTS};
 
-/// The share of a catchment's traffic that rows must carry before it is changed.
-const COVERED: f64 = 0.9;
+pub(crate) use heard::{compared, modelled};
 
 /// A client with a cost at the endpoint that serves it now.
 struct Client<'a> {
     id: &'a str,
     row: &'a EyeballRow,
     label: &'a Label,
+    /// Every label that is known, the preferred one first.
+    order: Vec<&'a Label>,
     today: usize,
     /// At each endpoint: what it costs in the same blocks as today's, and how much more that is.
     costs: Vec<Option<(f64, f64)>>,
+}
+
+impl<'a> Client<'a> {
+    /// The label of a set that Route 53 prefers for it.
+    fn prefers(&self, set: &BTreeSet<&Label>) -> Option<&'a Label> {
+        self.order.iter().copied().find(|label| set.contains(label))
+    }
 }
 
 /// Everything that the rule looks at.
@@ -37,8 +48,25 @@ struct Ground<'a> {
     tested: Vec<Tested>,
 }
 
+/// What is decided on: all clients, or all but one.
+struct Trial<'g, 'a> {
+    without: Option<&'g str>,
+    clients: Vec<&'g Client<'a>>,
+    tested: Vec<Tested>,
+    /// The installed labels whose traffic the clients carry.
+    covered: BTreeSet<&'a Label>,
+}
+
+/// Labels, or all there are where no set is named, put to the program.
+struct Posed<'a> {
+    set: Option<BTreeSet<&'a Label>>,
+    labels: Vec<&'a Label>,
+    program: Program,
+}
+
 /// The program's labels, and its answer.
 struct Decided<'a> {
+    set: Option<BTreeSet<&'a Label>>,
     labels: Vec<&'a Label>,
     today: Vec<Option<usize>>,
     points_at: Vec<Option<usize>>,
@@ -48,9 +76,11 @@ struct Decided<'a> {
 /// Applies rule 2, then repeats it without each client and withdraws what that does not confirm.
 pub(crate) fn advise(matrix: &Matrix, routing: &Routing, rule: &AdviceRule) -> Advice {
     let ground = Ground::new(matrix, routing, rule);
-    let decided = ground.decide(None);
-    let labels = ground.lines(&decided);
-    let mut advice = Advice { basis: Basis::Eyeball, labels, held_out: None };
+    let trial = ground.trial(None);
+    let decided = ground.decide(&trial);
+    let labels = ground.lines(&decided, &trial.covered);
+    let heard = ground.heard(&trial, &decided);
+    let mut advice = Advice { basis: Basis::Eyeball, labels, held_out: None, heard };
     if advice.moves().next().is_some() {
         let held_out = ground.hold_out();
         advice.held_out = Some(held_out);
@@ -76,7 +106,8 @@ impl<'a> Ground<'a> {
             let costs: Vec<_> = endpoints.iter().map(cost).collect();
             let today = endpoints.iter().position(|endpoint| endpoint == current)?;
             costs[today]?;
-            Some(Client { id, row, label, today, costs })
+            let order = order(&row.order, label, &routing.live);
+            Some(Client { id, row, label, order, today, costs })
         };
         let clients: Vec<Client<'a>> = routing.eyeballs.rows.iter().filter_map(client).collect();
         let family = clients.iter().flat_map(|client| {
@@ -89,71 +120,158 @@ impl<'a> Ground<'a> {
         Self { routing, rule, endpoints, clients, tested }
     }
 
-    /// Runs the program over all clients, or over all but one.
-    fn decide(&self, without: Option<&str>) -> Decided<'a> {
+    fn trial<'g>(&'g self, without: Option<&'g str>) -> Trial<'g, 'a> {
         let mut tested = self.tested.clone();
         if without.is_some() {
             tested.retain(|test| Some(test.vantage.as_str()) != without);
             correct(&mut tested, self.rule.evidence.alpha);
         }
-        let clients: Vec<&Client<'a>> =
-            self.clients.iter().filter(|client| Some(client.id) != without).collect();
-        let covered = self.covered(without);
-        let backed = self.backed(&clients, &tested, &covered);
-        let labels: BTreeSet<&'a Label> =
-            self.routing.live.keys().chain(backed.keys().copied()).collect();
+        let clients = self.clients.iter().filter(|client| Some(client.id) != without).collect();
+        Trial { without, clients, tested, covered: self.covered(without) }
+    }
+
+    /// Chooses between the sets of labels that Route 53 was asked about, or searches all of them.
+    fn decide(&self, trial: &Trial<'_, 'a>) -> Decided<'a> {
+        let (posed, found) = if self.routing.eyeballs.choice == Choice::All {
+            let posed = self.pose(trial, None);
+            let found = self.search(&posed);
+            (posed, found)
+        } else {
+            let mut options = self.options(trial);
+            let best = (0..options.len()).min_by_key(|one| {
+                let value = options[*one].1.as_ref().map(|found| &found.value);
+                (value.is_none(), value.cloned())
+            });
+            let (posed, found) = options.swap_remove(best.unwrap_or_default());
+            let found = found.filter(|found| self.is_better(&posed, found));
+            // What stays is told by who prefers the installed labels.
+            if found.is_some() { (posed, found) } else { (self.pose_installed(trial), None) }
+        };
+        let today: Vec<_> = posed.program.labels.iter().map(|label| label.current).collect();
+        let points_at = found.map_or_else(|| today.clone(), |found| found.points_at);
+        let tested = trial.tested.clone();
+        Decided { set: posed.set, labels: posed.labels, today, points_at, tested }
+    }
+
+    /// The sets that Route 53 was asked about, the installed one first; of each what it is worth, where
+    /// nobody is moved by it who may not be.
+    fn options(&self, trial: &Trial<'_, 'a>) -> Vec<(Posed<'a>, Option<Solution>)> {
+        let next = self.routing.eyeballs.next().map(|next| next.labels.iter().collect());
+        let posed = next.map(|next| self.pose(trial, Some(next)));
+        let worth = |posed: Posed<'a>| {
+            let set = posed.set.as_ref()?;
+            let in_set: Vec<bool> = posed.labels.iter().map(|label| set.contains(label)).collect();
+            let stay = posed.program.labels.iter().zip(&in_set).all(|(one, is)| *is || !one.stays);
+            let found = if stay { posed.program.evaluate(&in_set) } else { None };
+            Some((posed, found))
+        };
+        std::iter::once(self.pose_installed(trial)).chain(posed).filter_map(worth).collect()
+    }
+
+    /// The program's answer over all labels, where regret falls by it.
+    fn search(&self, posed: &Posed<'a>) -> Option<Solution> {
+        let backed = posed.program.labels.iter().any(|label| !label.backed.is_empty());
+        let found = if backed { posed.program.solve() } else { None };
+        found.filter(|found| self.is_better(posed, found))
+    }
+
+    /// Whether there is evidence at all, and regret falls.
+    fn is_better(&self, posed: &Posed<'a>, found: &Solution) -> bool {
+        // A label at an endpoint that is not in the matrix would look as if it were not installed.
+        let known = self.routing.live.values().all(|endpoint| self.endpoints.contains(endpoint));
+        let backed = posed.program.labels.iter().any(|label| !label.backed.is_empty());
+        let now = posed.as_it_stands();
+        known && backed && now.is_some_and(|now| found.value.regret < now.value.regret)
+    }
+
+    fn pose_installed(&self, trial: &Trial<'_, 'a>) -> Posed<'a> {
+        self.pose(trial, Some(self.routing.live.keys().collect()))
+    }
+
+    fn pose(&self, trial: &Trial<'_, 'a>, set: Option<BTreeSet<&'a Label>>) -> Posed<'a> {
+        let backed = self.backed(trial, set.as_ref());
+        let next = self.routing.eyeballs.next().map(|next| &next.labels).into_iter().flatten();
+        let others: Vec<&'a Label> =
+            if set.is_some() { next.collect() } else { backed.keys().copied().collect() };
+        let labels: BTreeSet<&'a Label> = self.routing.live.keys().chain(others).collect();
         let labels: Vec<&'a Label> = labels.into_iter().collect();
         let program = Program {
             endpoints: self.endpoints.len(),
-            labels: labels.iter().map(|l| self.candidate(l, &backed, &covered)).collect(),
-            rows: self.rows(&clients, &labels, &covered),
+            labels: labels.iter().map(|l| self.candidate(l, &backed, &trial.covered)).collect(),
+            rows: self.rows(trial, &labels),
         };
-        let today: Vec<_> = program.labels.iter().map(|label| label.current).collect();
-        // A label at an endpoint that is not in the matrix would look as if it were not installed.
-        let known = self.routing.live.values().all(|endpoint| self.endpoints.contains(endpoint));
-        let found = if known && !backed.is_empty() { better(&program) } else { None };
-        let points_at = found.map_or_else(|| today.clone(), |found| found.points_at);
-        Decided { labels, today, points_at, tested }
+        Posed { set, labels, program }
     }
 
     /// The installed labels whose traffic the rows carry.
     fn covered(&self, without: Option<&str>) -> BTreeSet<&'a Label> {
-        let mut traffic: BTreeMap<&'a Label, (f64, f64)> = BTreeMap::new();
+        carried(&self.traffic(without)).collect()
+    }
+
+    /// The traffic of each label's catchment: that of the rows, and all of it.
+    fn traffic(&self, without: Option<&str>) -> Traffic<'a> {
         let eyeballs = &self.routing.eyeballs;
-        for (id, row) in eyeballs.rows.iter().filter(|(id, _)| Some(id.as_str()) != without) {
-            if let Some(label) = self.routing.preferred.get(id) {
-                traffic.entry(label).or_default().1 += row.weight;
-            }
+        let prefers = |id: &String, _: &EyeballRow| self.routing.preferred.get(id);
+        let mut traffic = self.traffic_by(without, prefers, &eyeballs.unmeasured);
+        for label in self.routing.live.keys() {
+            traffic.entry(label).or_default();
         }
-        for client in self.clients.iter().filter(|client| Some(client.id) != without) {
-            traffic.entry(client.label).or_default().0 += client.row.weight;
+        traffic
+    }
+
+    /// The same once the labels that were asked about are installed.
+    fn traffic_then(&self, without: Option<&str>, next: &'a NextLabels) -> Traffic<'a> {
+        let prefers =
+            |_: &String, row: &'a EyeballRow| row.order.iter().find(|l| next.labels.contains(l));
+        self.traffic_by(without, prefers, &next.unmeasured)
+    }
+
+    fn traffic_by(
+        &self,
+        without: Option<&str>,
+        prefers: impl Fn(&'a String, &'a EyeballRow) -> Option<&'a Label>,
+        unmeasured: &'a BTreeMap<Label, f64>,
+    ) -> Traffic<'a> {
+        let mut traffic = Traffic::new();
+        let rows = self.routing.eyeballs.rows.iter();
+        for (id, row) in rows.filter(|(id, _)| Some(id.as_str()) != without) {
+            let Some(label) = prefers(id, row) else { continue };
+            let is_client = self.clients.iter().any(|client| client.id == id);
+            let entry = traffic.entry(label).or_default();
+            entry.0 += if is_client { row.weight } else { 0.0 };
+            entry.1 += row.weight;
         }
-        for (label, weight) in &eyeballs.unmeasured {
+        for (label, weight) in unmeasured {
             traffic.entry(label).or_default().1 += weight;
         }
-        let covered = |label: &&Label| {
-            let (measured, all) = traffic.get(label).copied().unwrap_or_default();
-            measured >= COVERED * all
-        };
-        self.routing.live.keys().filter(covered).collect()
+        traffic
     }
 
     /// The endpoints that each label may be pointed at: those for which a client passes that
-    /// prefers the label with all labels installed.
+    /// prefers the label with all labels of the set installed.
     fn backed(
         &self,
-        clients: &[&Client<'a>],
-        tested: &[Tested],
-        covered: &BTreeSet<&Label>,
+        trial: &Trial<'_, 'a>,
+        set: Option<&BTreeSet<&'a Label>>,
     ) -> BTreeMap<&'a Label, BTreeSet<usize>> {
+        let is_next =
+            |next: &&NextLabels| set.is_some_and(|set| set.iter().copied().eq(&next.labels));
+        let next = self.routing.eyeballs.next().filter(is_next);
+        let then: Option<BTreeSet<&Label>> =
+            next.map(|next| carried(&self.traffic_then(trial.without, next)).collect());
         let mut backed: BTreeMap<&'a Label, BTreeSet<usize>> = BTreeMap::new();
-        for test in tested.iter().filter(|test| test.passes()) {
-            let client = clients.iter().find(|client| client.id == test.vantage);
+        for test in trial.tested.iter().filter(|test| test.passes()) {
+            let client = trial.clients.iter().find(|client| client.id == test.vantage);
             let endpoint = self.endpoints.iter().position(|id| *id == test.challenger);
             let Some((client, endpoint)) = client.zip(endpoint) else { continue };
-            let Some(label) = client.row.order.first() else { continue };
+            let label = match set {
+                Some(set) => client.prefers(set),
+                None => client.order.first().copied(),
+            };
+            let Some(label) = label else { continue };
             let may_change = !self.routing.cooling.contains_key(label)
-                && (!self.routing.live.contains_key(label) || covered.contains(label));
+                && (!self.routing.live.contains_key(label) || trial.covered.contains(label))
+                && then.as_ref().is_none_or(|then| then.contains(label));
             if may_change {
                 backed.entry(label).or_default().insert(endpoint);
             }
@@ -178,23 +296,19 @@ impl<'a> Ground<'a> {
         }
     }
 
-    fn rows(
-        &self,
-        clients: &[&Client<'a>],
-        labels: &[&Label],
-        covered: &BTreeSet<&Label>,
-    ) -> Vec<Row> {
-        let total: f64 = clients.iter().map(|client| client.row.weight).sum();
+    fn rows(&self, trial: &Trial<'_, 'a>, labels: &[&Label]) -> Vec<Row> {
+        let total: f64 = trial.clients.iter().map(|client| client.row.weight).sum();
+        let number = |label: &&Label| labels.iter().position(|other| other == label);
         let row = |client: &&Client<'a>| Row {
             weight: parts(client.row.weight, total),
-            order: order(client, labels, &self.routing.live),
+            order: client.order.iter().filter_map(number).collect(),
             cost_us: client.costs.iter().map(|cost| cost.map(|(ms, _)| micros(ms))).collect(),
             today: client.today,
             may: (0..self.endpoints.len())
-                .map(|id| id == client.today || self.may(client, id, covered))
+                .map(|id| id == client.today || self.may(client, id, &trial.covered))
                 .collect(),
         };
-        clients.iter().map(row).collect()
+        trial.clients.iter().map(row).collect()
     }
 
     fn may(&self, client: &Client<'_>, endpoint: usize, covered: &BTreeSet<&Label>) -> bool {
@@ -209,8 +323,8 @@ impl<'a> Ground<'a> {
     fn hold_out(&self) -> HeldOut {
         let mut costs = Vec::new();
         for client in &self.clients {
-            let decided = self.decide(Some(client.id));
-            let Some(answer) = decided.answer(&client.row.order, client.label) else { continue };
+            let decided = self.decide(&self.trial(Some(client.id)));
+            let Some(answer) = decided.answer(client) else { continue };
             let (Some((today_ms, _)), Some((_, loss_ms))) =
                 (client.costs[client.today], client.costs[answer])
             else {
@@ -223,10 +337,9 @@ impl<'a> Ground<'a> {
         HeldOut::of(&costs)
     }
 
-    fn lines(&self, decided: &Decided<'a>) -> Vec<LabelAdvice> {
-        let covered = self.covered(None);
+    fn lines(&self, decided: &Decided<'a>, covered: &BTreeSet<&Label>) -> Vec<LabelAdvice> {
         let lines = decided.labels.iter().enumerate().map(|(index, label)| {
-            let considered = self.considered(decided, index, &covered);
+            let considered = self.considered(decided, index, covered);
             let current = self.routing.live.get(*label).cloned();
             let stays = decided.points_at[index] == decided.today[index];
             let advised = if stays {
@@ -234,7 +347,7 @@ impl<'a> Ground<'a> {
             } else {
                 decided.points_at[index].map(|id| self.endpoints[id].clone())
             };
-            let reason = self.reason(label, (&current, &advised), &considered, &covered);
+            let reason = self.reason(label, (&current, &advised), &considered, covered);
             let catchment = self.routing.catchment(label).map(str::to_owned).collect();
             LabelAdvice { label: (*label).clone(), current, advised, reason, catchment, considered }
         });
@@ -250,7 +363,7 @@ impl<'a> Ground<'a> {
     ) -> Vec<Considered> {
         let own = |test: &&Tested| {
             let client = self.clients.iter().find(|client| client.id == test.vantage);
-            client.is_some_and(|client| client.row.order.first() == Some(decided.labels[label]))
+            client.is_some_and(|client| decided.is_of(client, decided.labels[label]))
         };
         let mut best: BTreeMap<&str, &Tested> = BTreeMap::new();
         for test in decided.tested.iter().filter(own) {
@@ -291,8 +404,8 @@ impl<'a> Ground<'a> {
             return (Verdict::Admissible, at);
         };
         let theirs = |client: &&Client<'_>| {
-            let first = client.row.order.iter().find(|l| decided.is_installed(l, label));
-            first == Some(decided.labels[label]) && !self.may(client, endpoint, covered)
+            let first = client.order.iter().find(|l| decided.is_installed(l, label));
+            first == Some(&decided.labels[label]) && !self.may(client, endpoint, covered)
         };
         match self.clients.iter().find(theirs) {
             Some(client) => (
@@ -325,13 +438,22 @@ impl<'a> Ground<'a> {
 }
 
 impl Decided<'_> {
-    /// The endpoint that answers a client, or nothing where its order names no installed label.
-    fn answer(&self, order: &[Label], today: &Label) -> Option<usize> {
-        let points_at = |label: &Label| {
-            let index = self.labels.iter().position(|other| *other == label)?;
+    /// The endpoint that answers a client.
+    fn answer(&self, client: &Client<'_>) -> Option<usize> {
+        client.order.iter().find_map(|label| {
+            let index = self.labels.iter().position(|other| other == label)?;
             self.points_at[index]
-        };
-        order.iter().find_map(points_at).or_else(|| points_at(today))
+        })
+    }
+
+    /// Whether a label is a client's own: the one that it prefers of those that were chosen from, or that
+    /// serves it and goes.
+    fn is_of(&self, client: &Client<'_>, label: &Label) -> bool {
+        match &self.set {
+            None => client.order.first() == Some(&label),
+            Some(set) if set.contains(label) => client.prefers(set) == Some(label),
+            Some(_) => client.label == label,
+        }
     }
 
     /// Whether a label is installed in the answer, or is the one asked about.
@@ -341,31 +463,39 @@ impl Decided<'_> {
     }
 }
 
-/// The program's answer, where regret falls by it.
-fn better(program: &Program) -> Option<Solution> {
-    let pinned = Program {
-        labels: program
-            .labels
-            .iter()
-            .map(|label| Candidate { backed: Vec::new(), ..label.clone() })
-            .collect(),
-        ..program.clone()
-    };
-    let now = pinned.evaluate(&program.installed())?;
-    program.solve().filter(|found| found.value.regret < now.value.regret)
+impl Posed<'_> {
+    /// What stands is worth: the installed labels, each where it points.
+    fn as_it_stands(&self) -> Option<Solution> {
+        let pinned = |label: &Candidate| Candidate { backed: Vec::new(), ..label.clone() };
+        let labels = self.program.labels.iter().map(pinned).collect();
+        let pinned = Program { labels, ..self.program.clone() };
+        pinned.evaluate(&self.program.installed())
+    }
 }
 
-/// A client's preferences among the program's labels, by number. Its label of today comes before
-/// every other installed one: that much is known of labels its order does not name.
-fn order(client: &Client<'_>, labels: &[&Label], live: &BTreeMap<Label, String>) -> Vec<usize> {
-    let number = |label: &Label| labels.iter().position(|other| **other == *label);
-    let mut order: Vec<&Label> = client.row.order.iter().collect();
-    order.extend(live.keys().filter(|label| !client.row.order.contains(label)));
+/// The traffic of labels' catchments: that of measured clients, and all of it.
+type Traffic<'a> = BTreeMap<&'a Label, (f64, f64)>;
+
+/// The labels whose traffic measured clients carry.
+fn carried<'a>(traffic: &Traffic<'a>) -> impl Iterator<Item = &'a Label> {
+    let carried = traffic.iter().filter(|(_, (measured, all))| *measured >= COVERED * all);
+    carried.map(|(label, _)| *label)
+}
+
+/// A client's preferences. Its label of today comes before every other installed one: that much is
+/// known of labels its order does not name.
+fn order<'a>(
+    known: &'a [Label],
+    today: &'a Label,
+    live: &'a BTreeMap<Label, String>,
+) -> Vec<&'a Label> {
+    let mut order: Vec<&Label> = known.iter().collect();
+    order.extend(live.keys().filter(|label| !known.contains(label)));
     let first_live = order.iter().position(|label| live.contains_key(*label));
-    order.retain(|label| *label != client.label);
+    order.retain(|label| *label != today);
     let at = first_live.unwrap_or(0).min(order.len());
-    order.insert(at, client.label);
-    order.into_iter().filter_map(number).collect()
+    order.insert(at, today);
+    order
 }
 
 #[expect(

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::domains::DomainFinding;
 use crate::mark::Marks;
 use crate::name::Name;
-use crate::plan::{Intent, Plan, scope};
+use crate::plan::{Intent, Move, Plan, scope};
 use crate::record::{Action, Change, RecordSet, RecordType};
 use crate::zone::Protection;
 
@@ -266,7 +266,16 @@ fn traffic_within(plan: &Plan, rule: &GuardRule) -> Result<(), Refusal> {
 }
 
 fn labels_were_asked(plan: &Plan) -> Result<(), Refusal> {
-    if plan.effect.preferred == MODELLED { Err(Refusal::NotAsked) } else { Ok(()) }
+    let effect = &plan.effect;
+    let changes_the_set = plan.moves.iter().any(Move::changes_the_set);
+    let then_asked = effect.preferred_after.as_deref().is_some_and(|how| how != MODELLED);
+    if effect.preferred == MODELLED {
+        Err(Refusal::NotAsked)
+    } else if changes_the_set && !then_asked {
+        Err(Refusal::SetNotAsked)
+    } else {
+        Ok(())
+    }
 }
 
 fn evidence_is_fresh(plan: &Plan, rule: &GuardRule, now_ms: i64) -> Result<(), Refusal> {

@@ -328,14 +328,15 @@ fn fold_entry(operations: &mut Vec<Operation>, entry: &Entry) {
 /// A label rests for `cooldown_ms` after each change, doubled each time it was reversed.
 #[must_use]
 pub fn cooling(operations: &[Operation], cooldown_ms: i64, now_ms: i64) -> BTreeMap<Label, i64> {
-    let mut last: BTreeMap<Label, (i64, u32, &str)> = BTreeMap::new();
+    // When it changed, how often it was reversed, and where it came from, which may be nowhere.
+    let mut last: BTreeMap<Label, (i64, u32, Option<&Option<String>>)> = BTreeMap::new();
     for operation in operations.iter().filter(|operation| operation.is_in_place()) {
         let taken_back = matches!(operation.plan.intent, Intent::Rollback(_));
         for step in &operation.plan.moves {
             let entry = last.entry(Label::new(&step.label)).or_default();
             // By rollback or by advice: a label that returns where it came from was reversed.
-            let reversed = taken_back || entry.2 == step.to;
-            *entry = (operation.last_at_ms, entry.1 + u32::from(reversed), &step.from);
+            let reversed = taken_back || entry.2 == Some(&step.to);
+            *entry = (operation.last_at_ms, entry.1 + u32::from(reversed), Some(&step.from));
         }
     }
     last.into_iter()

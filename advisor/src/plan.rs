@@ -4,6 +4,7 @@
 //! edited one is known. It can be applied only after `guard` has cleared it.
 
 mod arms;
+mod moves;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,6 +21,7 @@ use crate::zone::{BrakeSpec, HealthCheckSpec, ZoneFacts};
 
 pub(crate) use arms::BRAKE;
 pub use arms::{CanaryPlanError, home};
+pub use moves::{Move, moved};
 
 /// The version of the plan document. Others are refused.
 pub const FORMAT: u32 = 1;
@@ -87,65 +89,6 @@ impl Intent {
     }
 }
 
-/// A label that moves.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Move {
-    /// The label.
-    pub label: String,
-    /// The endpoint it points at now.
-    pub from: String,
-    /// The endpoint it will point at.
-    pub to: String,
-    /// A reason code of the advice.
-    pub reason: String,
-    /// The weights that the label has now, where more than `from` is answered.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub weights_before: Option<Shares>,
-    /// The weights that it will have, where more than `to` is answered.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub weights_after: Option<Shares>,
-}
-
-impl Move {
-    /// A move of a whole label from where it leads now to one endpoint.
-    #[must_use]
-    pub fn whole(label: &Label, before: &Shares, to: &str, reason: &str) -> Self {
-        Self {
-            label: label.to_string(),
-            from: before.first().to_owned(),
-            to: to.to_owned(),
-            reason: reason.to_owned(),
-            weights_before: before.only().is_none().then(|| before.clone()),
-            weights_after: None,
-        }
-    }
-
-    /// Where the label leads before.
-    #[must_use]
-    pub fn before(&self) -> Shares {
-        self.weights_before.clone().unwrap_or_else(|| Shares::one(&self.from))
-    }
-
-    /// Where the label leads afterwards.
-    #[must_use]
-    pub fn after(&self) -> Shares {
-        self.weights_after.clone().unwrap_or_else(|| Shares::one(&self.to))
-    }
-
-    /// The way back.
-    #[must_use]
-    pub fn back(&self, reason: &str) -> Self {
-        Self {
-            label: self.label.clone(),
-            from: self.to.clone(),
-            to: self.from.clone(),
-            reason: reason.to_owned(),
-            weights_before: self.weights_after.clone(),
-            weights_after: self.weights_before.clone(),
-        }
-    }
-}
-
 /// What is expected of one vantage.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct VantageEffect {
@@ -153,6 +96,9 @@ pub struct VantageEffect {
     pub vantage: String,
     /// The label that Route 53 prefers for it.
     pub label: String,
+    /// The label that it will prefer, where other labels are installed then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label_after: Option<String>,
     /// The endpoint it is sent to now.
     pub from: String,
     /// The endpoint it will be sent to.
@@ -177,6 +123,9 @@ pub struct Effect {
     pub weights: String,
     /// How preferred labels are known: `asked` or `modelled`.
     pub preferred: String,
+    /// How those of the planned labels are known, where other labels are installed then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preferred_after: Option<String>,
     /// The end of the newest evidence, milliseconds since the epoch.
     pub evidence_until_ms: Option<i64>,
     /// One line a vantage.
@@ -329,9 +278,9 @@ impl Plan {
         };
         let Intent::Canary { percent, .. } = self.intent else { return new };
         let moved = self.moves.iter().find(|step| step.label == label);
-        let old: Vec<&str> = match moved.map(|step| (&step.weights_before, step.from.as_str())) {
+        let old: Vec<&str> = match moved.map(|step| (&step.weights_before, &step.from)) {
             Some((Some(shares), _)) => shares.iter().map(|(endpoint, _)| endpoint).collect(),
-            Some((None, from)) => vec![from],
+            Some((None, from)) => from.as_deref().into_iter().collect(),
             None => Vec::new(),
         };
         match percent {
@@ -352,6 +301,16 @@ impl Plan {
     pub fn targets(&self) -> BTreeSet<&str> {
         let weighted = self.weights.values().flat_map(|shares| shares.iter().map(|(id, _)| id));
         self.labels.values().map(String::as_str).chain(weighted).collect()
+    }
+
+    /// Where each label leads once applied.
+    #[must_use]
+    pub fn tree(&self) -> Tree {
+        let whole = self.labels.iter().map(|(label, id)| {
+            let shares = self.weights.get(label).cloned();
+            (Label::new(label), shares.unwrap_or_else(|| Shares::one(id)))
+        });
+        whole.collect()
     }
 
     /// Says where each label leads once applied.
@@ -461,10 +420,7 @@ impl Ground<'_> {
     /// same batch.
     #[must_use]
     pub fn route(&self, live: &LiveGroup, moves: Vec<Move>, effect: Effect) -> Plan {
-        let mut tree = live.tree();
-        for step in &moves {
-            tree.insert(Label::new(&step.label), step.after());
-        }
+        let tree = moved(&live.tree(), &moves);
         let marks = Marks::of(self.service);
         let shadows = [Shadow::Live, Shadow::Next];
         let home = home(self.service, self.records).unwrap_or_else(|| self.service.clone());
@@ -525,15 +481,17 @@ impl Ground<'_> {
             .collect()
     }
 
-    /// The plan that installs both shadow groups with the installed labels, and nothing else.
+    /// The plan that installs both shadow groups, one with the installed labels and one with those
+    /// that are to be asked about, and nothing else.
     #[must_use]
-    pub fn install_shadow(&self, live: &LiveGroup) -> Plan {
+    pub fn install_shadow<'a>(
+        &self,
+        live: &LiveGroup,
+        next: impl Iterator<Item = &'a Label>,
+    ) -> Plan {
         let marks = Marks::of(self.service);
-        let shadows = [Shadow::Live, Shadow::Next];
-        let sets: Vec<RecordSet> = shadows
-            .iter()
-            .flat_map(|shadow| marks.shadow_sets(*shadow, live.labels.keys()))
-            .collect();
+        let mut sets = marks.shadow_sets(Shadow::Live, live.labels.keys());
+        sets.extend(marks.shadow_sets(Shadow::Next, next));
         self.shadows_only(Intent::InstallShadow, sets)
     }
 
@@ -579,16 +537,8 @@ impl Ground<'_> {
         let prior = first.prior.iter().filter(|set| names.contains(&set.name)).cloned().collect();
         let intent = Intent::Rollback(first.undone_by());
         let mut plan = self.document(intent, &self.replacing(&names, prior));
-        (plan.labels, plan.weights) = (first.labels.clone(), first.weights.clone());
-        for step in &first.moves {
-            let before = step.before();
-            plan.labels.insert(step.label.clone(), before.first().to_owned());
-            plan.weights.remove(&step.label);
-            if before.only().is_none() {
-                plan.weights.insert(step.label.clone(), before);
-            }
-            plan.moves.push(step.back("rollback"));
-        }
+        plan.moves = first.moves.iter().map(|step| step.back("rollback")).collect();
+        plan.lead(&moved(&first.tree(), &plan.moves));
         plan
     }
 }

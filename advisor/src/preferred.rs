@@ -2,10 +2,11 @@
 //!
 //! It asks and says which way was taken; what a preference is good for is decided elsewhere.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use probe::config::Config;
+use probe::config::{Config, Endpoint, EndpointKind, Vantage};
+use probe::place;
 use probe::url::IpPrefix;
 
 use crate::answers::{Answers, AskError};
@@ -89,20 +90,62 @@ pub async fn ask<Z: Zone, A: Answers>(
     if shadow.is_empty() || !shadow.iter().eq(live.labels.keys()) {
         return Ok(only(config, live));
     }
-    let (asked, how) = match answers.preferred(Shadow::Live).await {
+    ask_shadow((zone, answers), config, service, (Shadow::Live, &shadow)).await.map(Some)
+}
+
+/// What Route 53 says of the labels of the `next` shadow.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Next {
+    /// The labels that were asked about.
+    pub labels: BTreeSet<Label>,
+    /// The one that it prefers for each vantage.
+    pub preferred: BTreeMap<String, Label>,
+    /// How that is known.
+    pub how: Preference,
+    /// The share of the traffic that prefers one label now and another then, of clients that no
+    /// vantage stands for.
+    pub clients: BTreeMap<(Label, Label), f64>,
+}
+
+/// Asks about the labels of the `next` shadow. `None` where it stands with the installed ones, or not at
+/// all: then there is nothing to learn.
+pub async fn ask_next<Z: Zone, A: Answers>(
+    (zone, answers): (&Z, &A),
+    config: &Config,
+    service: &Name,
+    records: &[RecordSet],
+    live: &LiveGroup,
+) -> Result<Option<Next>, PreferredError> {
+    let labels = Marks::of(service).shadow_labels(Shadow::Next, records);
+    if labels.is_empty() || labels.iter().eq(live.labels.keys()) {
+        return Ok(None);
+    }
+    let asked = (Shadow::Next, &labels);
+    let (preferred, how) = ask_shadow((zone, answers), config, service, asked).await?;
+    Ok(Some(Next { labels, preferred, how, clients: BTreeMap::new() }))
+}
+
+/// Asks by DNS, else by the API, through a shadow group with these labels.
+async fn ask_shadow<Z: Zone, A: Answers>(
+    (zone, answers): (&Z, &A),
+    config: &Config,
+    service: &Name,
+    (shadow, labels): (Shadow, &BTreeSet<Label>),
+) -> Result<(BTreeMap<String, Label>, Preference), PreferredError> {
+    let (asked, how) = match answers.preferred(shadow).await {
         Ok(asked) => (asked, Preference::Asked),
         Err(AskError::Unusable(cause)) => return Err(PreferredError::NameServers(cause)),
         Err(AskError::Unreachable(dns)) => {
-            let asked = ask_api(zone, config, &marks.shadow(Shadow::Live)).await;
+            let asked = ask_api(zone, config, &Marks::of(service).shadow(shadow)).await;
             let failed = |api| PreferredError::NeitherWay { dns, api };
             (asked.map_err(failed)?, Preference::AskedApi)
         }
     };
-    if let Some(other) = asked.values().find(|label| !live.labels.contains_key(label)) {
-        let cause = format!("label '{other}' is preferred, and it is not installed");
+    if let Some(other) = asked.values().find(|label| !labels.contains(label)) {
+        let cause = format!("label '{other}' is preferred, and it was not asked about");
         return Err(PreferredError::NameServers(cause));
     }
-    Ok(Some((asked, how)))
+    Ok((asked, how))
 }
 
 /// Where one label stands alone nobody needs to be asked.
@@ -141,18 +184,18 @@ async fn ask_api_for<Z: Zone>(
     label.ok_or_else(|| ZoneError::Failed(format!("{shadow} answers without a label")))
 }
 
-/// The label preferred for one subnet, through the shadow group of the live labels: by DNS, else by the
-/// API.
+/// The label preferred for one subnet, through a shadow group: by DNS, else by the API.
 pub async fn ask_for<Z: Zone, A: Answers>(
     (zone, answers): (&Z, &A),
     service: &Name,
+    shadow: Shadow,
     subnet: IpPrefix,
 ) -> Result<(Label, Preference), PreferredError> {
-    match answers.preferred_for(Shadow::Live, subnet).await {
+    match answers.preferred_for(shadow, subnet).await {
         Ok(label) => Ok((label, Preference::Asked)),
         Err(AskError::Unusable(cause)) => Err(PreferredError::NameServers(cause)),
         Err(AskError::Unreachable(dns)) => {
-            let shadow = Marks::of(service).shadow(Shadow::Live);
+            let shadow = Marks::of(service).shadow(shadow);
             let failed = |api| PreferredError::NeitherWay { dns, api };
             let label = ask_api_for(zone, &shadow, subnet).await.map_err(failed)?;
             Ok((label, Preference::AskedApi))
@@ -160,19 +203,120 @@ pub async fn ask_for<Z: Zone, A: Answers>(
     }
 }
 
-/// The share of the traffic that prefers each label, of clients that no vantage stands for. They are
+/// The label preferred for each of the clients that no vantage stands for, in their order. They are
 /// asked for by DNS only: the API's pace of two a second is not for hundreds of prefixes.
 pub async fn ask_clients<A: Answers>(
     answers: &A,
+    shadow: Shadow,
     clients: &[(IpPrefix, f64)],
-) -> Result<BTreeMap<Label, f64>, PreferredError> {
-    let mut shares = BTreeMap::new();
-    for (prefix, share) in clients {
-        let label = answers.preferred_for(Shadow::Live, *prefix).await;
-        let label = label.map_err(|error| PreferredError::NameServers(error.to_string()))?;
-        *shares.entry(label).or_default() += share;
+) -> Result<Vec<Label>, PreferredError> {
+    let mut labels = Vec::with_capacity(clients.len());
+    for (prefix, _) in clients {
+        let label = answers.preferred_for(shadow, *prefix).await;
+        labels.push(label.map_err(|error| PreferredError::NameServers(error.to_string()))?);
     }
-    Ok(shares)
+    Ok(labels)
+}
+
+/// Labels that were asked about together, and the one preferred for each vantage.
+#[derive(Debug, Clone)]
+pub struct Asked<'a> {
+    /// The labels.
+    pub labels: BTreeSet<&'a Label>,
+    /// The preferred one.
+    pub preferred: &'a BTreeMap<String, Label>,
+}
+
+impl<'a> Asked<'a> {
+    /// What was said of other labels.
+    #[must_use]
+    pub fn of(next: &'a Next) -> Self {
+        Self { labels: next.labels.iter().collect(), preferred: &next.preferred }
+    }
+}
+
+/// Every label that may be installed, for each vantage, as Route 53 is taken to prefer them: the least
+/// round trip to the label's Region first, corrected so that each answer holds. `asked` has the oldest
+/// first; where answers contradict each other, the newest counts. A Region that was neither measured nor
+/// asked about is left out.
+#[must_use]
+pub fn orders(
+    config: &Config,
+    round_trips: &BTreeMap<(String, String), f64>,
+    asked: &[Asked<'_>],
+) -> BTreeMap<String, Vec<Label>> {
+    let order = |vantage: &Vantage| {
+        let trip = |region: &str| by_region(config, round_trips, &vantage.id, region);
+        let regions = place::commercial_regions().map(|one| one.region);
+        let mut near: Vec<(f64, Label)> =
+            regions.filter_map(|region| Some((trip(region)?, Label::new(region)))).collect();
+        near.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let modelled: Vec<Label> = near.into_iter().map(|(_, label)| label).collect();
+        let answers: Vec<(&BTreeSet<&Label>, &Label)> = asked
+            .iter()
+            .filter_map(|one| Some((&one.labels, one.preferred.get(&vantage.id)?)))
+            .collect();
+        (vantage.id.clone(), fitted(&modelled, &answers))
+    };
+    config.vantages.iter().map(order).collect()
+}
+
+/// The round trip to a Region: of its candidate, else of the endpoint there.
+fn by_region(
+    config: &Config,
+    round_trips: &BTreeMap<(String, String), f64>,
+    vantage: &str,
+    region: &str,
+) -> Option<f64> {
+    let trip = |target: &str| round_trips.get(&(vantage.to_owned(), target.to_owned())).copied();
+    let here = |one: &&Endpoint| one.kind == EndpointKind::Regional && one.region == region;
+    let endpoint = || config.endpoints.iter().find(here).and_then(|one| trip(&one.id));
+    trip(&format!("candidate-{region}")).or_else(endpoint)
+}
+
+/// Those that come before each label.
+type Before<'a> = BTreeMap<&'a Label, BTreeSet<&'a Label>>;
+
+/// The modelled order, with each label that was answered before all others that were asked about with it.
+/// A label is moved only as far forward as answers need.
+fn fitted(modelled: &[Label], answers: &[(&BTreeSet<&Label>, &Label)]) -> Vec<Label> {
+    let asked = answers.iter().flat_map(|(labels, label)| labels.iter().copied().chain([*label]));
+    let unmeasured: BTreeSet<&Label> = asked.filter(|label| !modelled.contains(label)).collect();
+    let labels: Vec<&Label> = modelled.iter().chain(unmeasured).collect();
+    let mut before = Before::new();
+    for (labels, label) in answers.iter().rev() {
+        // What a newer answer says otherwise stays as it is.
+        let ahead = ahead_of(label, &before);
+        for other in labels.iter().filter(|other| **other != *label && !ahead.contains(*other)) {
+            before.entry(other).or_default().insert(label);
+        }
+    }
+    let mut order: Vec<&Label> = Vec::with_capacity(labels.len());
+    for label in &labels {
+        let ahead = ahead_of(label, &before);
+        // Among those that must come first, each answered label has fewer ahead than what it precedes.
+        let mut place: Vec<&Label> =
+            labels.iter().copied().filter(|other| ahead.contains(other)).collect();
+        place.sort_by_key(|other| ahead_of(other, &before).len());
+        place.push(label);
+        place.retain(|other| !order.contains(other));
+        order.extend(place);
+    }
+    order.into_iter().cloned().collect()
+}
+
+/// All labels that come before one, directly or by others.
+fn ahead_of<'a>(label: &Label, before: &Before<'a>) -> BTreeSet<&'a Label> {
+    let mut ahead = BTreeSet::new();
+    let mut open: Vec<&Label> = vec![label];
+    while let Some(one) = open.pop() {
+        for first in before.get(one).into_iter().flatten() {
+            if ahead.insert(*first) {
+                open.push(first);
+            }
+        }
+    }
+    ahead
 }
 
 /// For each vantage the installed label whose own Region's endpoint has the lowest round trip.
@@ -199,4 +343,84 @@ pub fn modelled(
         .iter()
         .filter_map(|vantage| Some((vantage.id.clone(), nearest(&vantage.id)?)))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const LABELS: usize = 6;
+
+    fn label(index: usize) -> Label {
+        Label::new(&format!("label-{index}"))
+    }
+
+    /// The label of a set that comes first in an order.
+    fn first<'a>(order: &'a [Label], set: &BTreeSet<&Label>) -> Option<&'a Label> {
+        order.iter().find(|label| set.contains(label))
+    }
+
+    proptest! {
+        /// Whatever was measured, and whichever labels were asked about: what was answered holds.
+        #[test]
+        fn answers_hold_in_any_measured_order(
+            truth in Just((0..LABELS).collect::<Vec<_>>()).prop_shuffle(),
+            measured in Just((0..LABELS).collect::<Vec<_>>()).prop_shuffle(),
+            unmeasured in 0..3_usize,
+            sets in prop::collection::vec(prop::collection::btree_set(0..LABELS, 1..LABELS), 1..6),
+        ) {
+            let truth: Vec<Label> = truth.into_iter().map(label).collect();
+            let modelled: Vec<Label> = measured.into_iter().skip(unmeasured).map(label).collect();
+            let sets: Vec<Vec<Label>> =
+                sets.into_iter().map(|set| set.into_iter().map(label).collect()).collect();
+            let sets: Vec<BTreeSet<&Label>> = sets.iter().map(|set| set.iter().collect()).collect();
+            let answers: Vec<(&BTreeSet<&Label>, &Label)> =
+                sets.iter().map(|set| (set, first(&truth, set).unwrap())).collect();
+            let order = fitted(&modelled, &answers);
+            for (set, answer) in &answers {
+                prop_assert_eq!(first(&order, set), Some(*answer));
+            }
+            let known: BTreeSet<&Label> = modelled.iter().chain(sets.into_iter().flatten()).collect();
+            prop_assert_eq!(order.len(), known.len());
+            prop_assert!(known.iter().all(|label| order.contains(label)));
+            prop_assert_eq!(fitted(&modelled, &[]), modelled);
+        }
+
+        /// The newest answer holds whatever the older ones said, and labels are neither lost nor doubled.
+        #[test]
+        fn of_answers_that_contradict_each_other_the_newest_holds(
+            answers in prop::collection::vec(
+                (prop::collection::btree_set(0..LABELS, 1..LABELS), any::<prop::sample::Index>()), 1..6
+            ),
+        ) {
+            let modelled: Vec<Label> = (0..LABELS).map(label).collect();
+            let labels: Vec<BTreeSet<&Label>> = answers
+                .iter()
+                .map(|(set, _)| set.iter().map(|index| &modelled[*index]).collect())
+                .collect();
+            let said: Vec<&Label> = answers
+                .iter()
+                .map(|(set, pick)| &modelled[*set.iter().nth(pick.index(set.len())).unwrap()])
+                .collect();
+            let answers: Vec<(&BTreeSet<&Label>, &Label)> = labels.iter().zip(said).collect();
+            let order = fitted(&modelled, &answers);
+            let (newest, label) = answers.last().unwrap();
+            prop_assert_eq!(first(&order, newest), Some(*label));
+            prop_assert_eq!(order.iter().collect::<BTreeSet<_>>().len(), LABELS);
+            prop_assert_eq!(order.len(), LABELS);
+        }
+    }
+
+    /// A label is moved forward as far as an answer needs, and no further.
+    #[test]
+    fn an_answer_moves_its_label_before_those_asked_about_with_it() {
+        let modelled: Vec<Label> = (0..5).map(label).collect();
+        let labels: BTreeSet<&Label> = [&modelled[1], &modelled[3]].into();
+        let order = fitted(&modelled, &[(&labels, &modelled[3])]);
+        assert_eq!(order, [0, 3, 1, 2, 4].map(label));
+        let all: BTreeSet<&Label> = modelled.iter().collect();
+        let newer = fitted(&modelled, &[(&labels, &modelled[3]), (&all, &modelled[1])]);
+        assert_eq!(newer, [1, 0, 2, 3, 4].map(label));
+    }
 }

@@ -70,6 +70,14 @@ pub struct Value {
     pub names: Vec<usize>,
 }
 
+impl Value {
+    /// The rows' mean regret in milliseconds.
+    #[must_use]
+    pub fn regret_ms(&self) -> f64 {
+        self.regret as f64 / WEIGHT_PARTS as f64 / 1_000.0
+    }
+}
+
 /// An answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Solution {

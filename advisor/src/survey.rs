@@ -2,33 +2,31 @@
 //!
 //! The shell around the pure core: it asks and reads, and decides nothing.
 
+mod asking;
+mod effect;
 mod loads;
 
 use std::collections::BTreeMap;
 
 use probe::config::Config;
 
-use crate::advice::{Advice, Eyeballs, LabelAdvice, Routing, advise};
+use crate::advice::{Advice, Basis, Considered, Eyeballs, LabelAdvice, Routing, Verdict, advise};
 use crate::answers::Answers;
 use crate::apply::HEALTH_CHECK_PREFIX;
-use crate::evidence::EvidenceRule;
-use crate::group::{EndpointTarget, GroupError, LiveGroup, Prior};
+use crate::group::{EndpointTarget, GroupError, LiveGroup};
 use crate::journal::{Operation, cooling};
 use crate::light::believable;
-use crate::mark::Marks;
+use crate::mark::{Marks, Shadow};
 use crate::matrix::{Matrix, MatrixSource, SourceError};
 use crate::name::{Label, Name};
-use crate::plan::{Effect, Ground, Intent, Move, Plan, VantageEffect, home};
-use crate::preferred::{self, Preference, PreferredError};
+use crate::plan::{Ground, Intent, Move, Plan, home, moved};
+use crate::preferred::{self, Next, Preference, PreferredError};
 use crate::record::RecordSet;
 use crate::settings::{self, SettingsError};
 use crate::shares::{self, Shares, TrafficError};
-use crate::topology::{self, Tree};
+use crate::topology;
 use crate::weights::WeightChange;
 use crate::zone::{Zone, ZoneError, ZoneFacts};
-
-/// What shares may lack of 1 by rounding.
-const ROUNDING: f64 = 1e-9;
 
 /// Why a survey could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -135,6 +133,11 @@ pub struct Survey {
     pub clients: BTreeMap<Label, f64>,
     /// The median network round trip between vantages and endpoints, in ms, where it is known.
     pub round_trips: BTreeMap<(String, String), f64>,
+    /// Every label, for each vantage, the one that Route 53 is taken to prefer first: modelled from round
+    /// trips, and corrected by what was asked.
+    pub orders: BTreeMap<String, Vec<Label>>,
+    /// What Route 53 says of the labels of the `next` shadow, where those are not the installed ones.
+    pub next: Option<Next>,
 }
 
 impl Survey {
@@ -148,48 +151,76 @@ impl Survey {
         let view = ZoneView::read(zone, config).await?;
         let live = view.live()?;
         let matrix = read_matrix(source, config, now_ms).await?;
-        let (preferred, preference, round_trips) =
-            preferred((zone, answers), source, config, &view, &live, now_ms).await?;
+        let known = preferred((zone, answers), source, config, &view, &live, now_ms).await?;
         let traffic = read_traffic(config)?;
-        let clients = match preference {
-            Preference::Asked => preferred::ask_clients(answers, &traffic.clients).await?,
-            Preference::AskedApi | Preference::Only | Preference::Modelled => BTreeMap::new(),
+        let mut survey = Self {
+            routing: Routing {
+                live: live.labels.clone(),
+                preferred: known.preferred,
+                witnesses: settings::witnesses(config),
+                cloud: settings::cloud_vantages(config),
+                cooling: cooling(operations, settings::millis(config.evidence.cooldown), now_ms),
+                eyeballs: Eyeballs::default(),
+            },
+            view,
+            live,
+            matrix,
+            preference: known.how,
+            traffic,
+            clients: BTreeMap::new(),
+            round_trips: known.round_trips,
+            orders: BTreeMap::new(),
+            next: known.next,
         };
-        let routing = Routing {
-            live: live.labels.clone(),
-            preferred,
-            witnesses: settings::witnesses(config),
-            cloud: settings::cloud_vantages(config),
-            cooling: cooling(operations, settings::millis(config.evidence.cooldown), now_ms),
-            eyeballs: Eyeballs::default(),
-        };
-        let survey =
-            Self { view, live, matrix, routing, preference, traffic, clients, round_trips };
+        survey.ask_clients(answers).await?;
+        survey.learn(config, &[]);
         Ok(survey.with_costliest(config))
     }
 
-    /// The advice of rule 1.
+    /// The clients that no vantage stands for: what they prefer now, and of the labels asked about.
+    async fn ask_clients<A: Answers>(&mut self, answers: &A) -> Result<(), SurveyError> {
+        if self.preference != Preference::Asked {
+            return Ok(());
+        }
+        let clients = &self.traffic.clients;
+        let now = preferred::ask_clients(answers, Shadow::Live, clients).await?;
+        for (label, (_, share)) in now.iter().zip(clients) {
+            *self.clients.entry(label.clone()).or_default() += share;
+        }
+        if let Some(next) = self.next.as_mut().filter(|next| next.how == Preference::Asked) {
+            let then = preferred::ask_clients(answers, Shadow::Next, clients).await?;
+            for ((now, then), (_, share)) in now.into_iter().zip(then).zip(clients) {
+                *next.clients.entry((now, then)).or_default() += share;
+            }
+        }
+        Ok(())
+    }
+
+    /// The advice: by measured clients where they suffice, else by cloud evidence.
     #[must_use]
     pub fn advise(&self, config: &Config) -> Advice {
         advise(&self.matrix, &self.routing, &settings::advice_rule(&config.evidence))
     }
 
-    /// The plan that follows the advice.
+    /// The plan that follows the advice. With weights, labels that are added and removed go first and whole:
+    /// what each carries is known once they are installed, and weights follow in the next plan.
     #[must_use]
     pub fn plan(&self, config: &Config, advice: &Advice, now_ms: i64) -> Plan {
-        let moves = if config.stateless {
+        let weighs = config.stateless && !advice.changes_the_set();
+        let moves = if weighs {
             self.weigh(config, advice).changes.iter().map(WeightChange::to_move).collect()
         } else {
             let tree = self.live.tree();
             let step = |line: &LabelAdvice| {
-                let before = tree.get(&line.label)?;
-                Some(Move::whole(&line.label, before, line.advised.as_ref()?, line.reason.code()))
+                let after = line.advised.as_deref().map(topology::Shares::one);
+                let before = tree.get(&line.label);
+                Move::new(&line.label, before, after.as_ref(), line.reason.code())
             };
-            advice.moves().filter_map(step).collect()
+            advice.moves().map(step).collect()
         };
         let mut plan = self.plan_of(config, moves, Intent::Route, now_ms);
         // What leaves an endpoint over its capacity rests on the newest costs alone.
-        let costs_until_ms = self.matrix.end_ms().filter(|_| config.stateless);
+        let costs_until_ms = self.matrix.end_ms().filter(|_| weighs);
         plan.effect.evidence_until_ms = evidence_until_ms(advice).or(costs_until_ms);
         plan
     }
@@ -197,79 +228,11 @@ impl Survey {
     /// The plan of these moves, with what it does to the traffic.
     #[must_use]
     pub fn plan_of(&self, config: &Config, moves: Vec<Move>, intent: Intent, now_ms: i64) -> Plan {
-        let mut after = self.live.tree();
-        for step in &moves {
-            after.insert(Label::new(&step.label), step.after());
-        }
-        let effect = self.effect(config, &after);
+        let effect = self.effect(config, &moved(&self.live.tree(), &moves));
         let mut plan = self.view.ground(now_ms).route(&self.live, moves, effect);
         plan.intent = intent;
         plan.thresholds = settings::thresholds(config);
         plan
-    }
-
-    /// The share of a label's clients that are answered with another endpoint than before.
-    fn leaving(&self, label: &Label, to: Option<&topology::Shares>) -> f64 {
-        match (&self.live.prior, self.live.tree().get(label), to) {
-            (Prior::Weighted(weights), _, Some(to)) => {
-                let all: u32 = weights.values().sum();
-                let stay = |(id, _)| {
-                    let before = weights.get(id).copied().unwrap_or(0);
-                    (f64::from(before) / f64::from(all.max(1))).min(to.part(id))
-                };
-                1.0 - to.iter().map(stay).sum::<f64>()
-            }
-            (_, Some(before), Some(to)) => before.moved(to),
-            (_, before, to) => f64::from(u8::from(before.is_some() != to.is_some())),
-        }
-    }
-
-    /// What it does to each vantage, and to the traffic, when labels lead where `after` says.
-    #[must_use]
-    pub fn effect(&self, config: &Config, after: &Tree) -> Effect {
-        let recent = self.matrix.newest(EvidenceRule::slots(config.evidence.blocks));
-        let before = self.live.tree();
-        let paid_ms = |vantage: &str, shares: &topology::Shares| -> Option<f64> {
-            let parts = shares
-                .iter()
-                .map(|(id, _)| Some(shares.part(id) * recent.median_cost_ms(vantage, id)?));
-            parts.sum()
-        };
-        let vantages: Vec<VantageEffect> = self
-            .routing
-            .preferred
-            .iter()
-            .filter_map(|(vantage, label)| {
-                let (from, to) = (before.get(label)?, after.get(label)?);
-                Some(VantageEffect {
-                    vantage: vantage.clone(),
-                    label: label.to_string(),
-                    from: from.first().to_owned(),
-                    to: to.first().to_owned(),
-                    share: self.traffic.of_vantage(vantage),
-                    cost_before_ms: paid_ms(vantage, from),
-                    cost_after_ms: paid_ms(vantage, to),
-                })
-            })
-            .collect();
-        let leaves = |label: &Label| self.leaving(label, after.get(label));
-        let known = vantages.iter().map(|line| line.share).sum::<f64>()
-            + self.clients.values().sum::<f64>();
-        let of_vantages = vantages.iter().map(|line| line.share * leaves(&Label::new(&line.label)));
-        let of_clients = self.clients.iter().map(|(label, share)| share * leaves(label));
-        let moved: f64 = of_vantages.chain(of_clients).sum();
-        // Of traffic that nothing represents the worst is assumed.
-        let moves_any = *after != before || self.live.prior != Prior::Latency;
-        let worst = f64::from(u8::from(moves_any));
-        let unknown = 1.0 - known;
-        Effect {
-            traffic_moved: if known > 0.0 { moved / known } else { worst },
-            traffic_unknown: if unknown > ROUNDING { unknown } else { 0.0 },
-            weights: self.traffic.source.clone(),
-            preferred: self.preference.as_str().into(),
-            evidence_until_ms: None,
-            vantages,
-        }
     }
 }
 
@@ -282,14 +245,21 @@ pub fn read_traffic(config: &Config) -> Result<Shares, SurveyError> {
     Ok(Shares::of(&shares::parse(&text, &file)?, config, &file))
 }
 
-/// The end of the evidence of the move whose evidence is the oldest.
+/// The end of the evidence of the move whose evidence is the oldest. A label that goes rests on what makes
+/// the others better.
 fn evidence_until_ms(advice: &Advice) -> Option<i64> {
+    let until = |one: &Considered| one.comparison.until_ms;
     let chosen = |line: &LabelAdvice| {
-        let chosen =
-            line.considered.iter().find(|one| Some(&one.challenger) == line.advised.as_ref())?;
-        chosen.comparison.until_ms
+        let is_chosen = |one: &&Considered| Some(&one.challenger) == line.advised.as_ref();
+        line.considered.iter().find(is_chosen).and_then(until)
     };
-    advice.moves().map(chosen).min().flatten()
+    let all = || advice.labels.iter().flat_map(|line| &line.considered);
+    let shown = || all().filter(|one| one.verdict == Verdict::Admissible).filter_map(until).min();
+    let of_move = |line: &LabelAdvice| match (advice.basis, &line.advised) {
+        (Basis::Eyeball, None) => shown(),
+        _ => chosen(line),
+    };
+    advice.moves().map(of_move).min().flatten()
 }
 
 /// Reads as much history as any verdict looks at, up to the last block that has ended.
@@ -318,20 +288,27 @@ pub async fn read_matrix<S: MatrixSource>(
     Ok(Matrix::build(&rows, rule).with_endpoints(endpoints))
 }
 
-type Asked = (BTreeMap<String, Label>, Preference, BTreeMap<(String, String), f64>);
+/// What is known of preferences.
+struct Preferences {
+    preferred: BTreeMap<String, Label>,
+    how: Preference,
+    round_trips: BTreeMap<(String, String), f64>,
+    next: Option<Next>,
+}
 
 /// The preferred labels, how they are known, and the round trips. Where Route 53 told the labels, round
 /// trips only say who comes next: they may be missing.
 async fn preferred<Z: Zone, S: MatrixSource, A: Answers>(
-    (zone, answers): (&Z, &A),
+    seams: (&Z, &A),
     source: &S,
     config: &Config,
     view: &ZoneView,
     live: &LiveGroup,
     now_ms: i64,
-) -> Result<Asked, SurveyError> {
+) -> Result<Preferences, SurveyError> {
     let (service, records) = (&view.service, &view.records);
-    let asked = preferred::ask((zone, answers), config, service, records, live).await?;
+    let asked = preferred::ask(seams, config, service, records, live).await?;
+    let next = preferred::ask_next(seams, config, service, records, live).await?;
     let since_ms =
         now_ms - settings::millis(config.evidence.block) * i64::from(config.evidence.blocks);
     let round_trips = source.round_trips(since_ms, now_ms).await;
@@ -340,9 +317,9 @@ async fn preferred<Z: Zone, S: MatrixSource, A: Answers>(
             tracing::warn!(%error, "round trips are not known: the nearest label comes next");
             BTreeMap::new()
         });
-        return Ok((preferred, how, round_trips));
+        return Ok(Preferences { preferred, how, round_trips, next });
     }
     let round_trips = round_trips?;
     let preferred = preferred::modelled(config, live, &round_trips);
-    Ok((preferred, Preference::Modelled, round_trips))
+    Ok(Preferences { preferred, how: Preference::Modelled, round_trips, next })
 }

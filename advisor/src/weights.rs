@@ -94,6 +94,9 @@ pub enum WeightError {
     /// The limits contradict each other.
     #[error("no shares keep capacity, weights.floor and weights.max_step at the same time")]
     Infeasible,
+    /// What each label carries is known once it is installed.
+    #[error("labels are added or removed first, and weights follow in the next plan")]
+    LabelsFirst,
     /// Shares exist, and no whole weights that keep the limits.
     #[error("no whole weights up to {WEIGHT_MAX} keep capacity, floor and step")]
     Unrounded,

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use crate::advice::{
-    Advice, AdviceRule, Basis, Considered, HeldOut, LabelAdvice, Reason, Routing, Verdict,
+    Advice, AdviceRule, Basis, Considered, Heard, HeldOut, LabelAdvice, Reason, Routing, Verdict,
 };
 use crate::evidence::{EvidenceRule, Tested, correct, paired_costs_ms, test_family};
 use crate::matrix::Matrix;
@@ -18,7 +18,8 @@ pub(crate) fn advise(matrix: &Matrix, routing: &Routing, rule: &AdviceRule) -> A
     let recent = matrix.newest(EvidenceRule::slots(rule.evidence.blocks));
     let tests = witness_tests(matrix, routing, rule);
     let labels = decide(&recent, routing, &tests, rule);
-    let mut advice = Advice { basis: Basis::Cloud, labels, held_out: None };
+    let (basis, heard) = (Basis::Cloud, Heard::default());
+    let mut advice = Advice { basis, labels, held_out: None, heard };
     if advice.moves().next().is_some() {
         let held_out = hold_out(&recent, routing, &tests, rule);
         advice.held_out = Some(held_out);

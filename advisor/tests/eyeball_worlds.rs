@@ -14,7 +14,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use advisor::advice::{Advice, AdviceRule, EyeballRow, Eyeballs, Routing, advise};
+use advisor::advice::{Advice, AdviceRule, Choice, EyeballRow, Eyeballs, Routing, advise};
 use advisor::evidence::EvidenceRule;
 use advisor::matrix::{CellBlock, CostRule, Matrix};
 use advisor::name::Label;
@@ -90,7 +90,12 @@ impl World {
             witnesses: BTreeMap::new(),
             cloud: BTreeSet::new(),
             cooling: BTreeMap::new(),
-            eyeballs: Eyeballs { rows, unmeasured: BTreeMap::new(), own_labels },
+            eyeballs: Eyeballs {
+                rows,
+                unmeasured: BTreeMap::new(),
+                own_labels,
+                choice: Choice::All,
+            },
         };
         Self { cost_ms, routing }
     }

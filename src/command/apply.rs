@@ -121,8 +121,18 @@ impl<'a> Writer<'a> {
 
     /// Applies a plan. One that is verified and misleads clients is taken back at once.
     pub async fn write(&self, plan: Plan, yes: bool) -> Result<Outcome, Failure> {
+        self.write_with(plan, "", yes).await
+    }
+
+    /// The same, where whoever is asked says yes to `more` too.
+    pub(super) async fn write_with(
+        &self,
+        plan: Plan,
+        more: &str,
+        yes: bool,
+    ) -> Result<Outcome, Failure> {
         let mut applier = self.applier().await?;
-        let cleared = self.confirmed(plan, "", yes).await?;
+        let cleared = self.confirmed(plan, more, yes).await?;
         let outcome = applier.apply(&cleared).await?;
         drop(applier);
         self.settle(outcome).await

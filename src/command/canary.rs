@@ -148,7 +148,7 @@ impl From<CanaryPlanError> for Failure {
 
 /// The endpoints that receive traffic. Each must say where its Region's figures of it are.
 fn receiving<'a>(config: &'a Config, plan: &Plan) -> Result<Vec<&'a Endpoint>, Failure> {
-    let ids: BTreeSet<&str> = plan.moves.iter().map(|step| step.to.as_str()).collect();
+    let ids: BTreeSet<&str> = plan.moves.iter().filter_map(|step| step.to.as_deref()).collect();
     let endpoints: Vec<&Endpoint> =
         config.endpoints.iter().filter(|one| ids.contains(one.id.as_str())).collect();
     match endpoints.iter().find(|endpoint| endpoint.metrics.is_none()) {

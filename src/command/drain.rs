@@ -3,12 +3,12 @@
 use advisor::drain::{Knowledge, drain, restore};
 use advisor::evidence::EvidenceRule;
 use advisor::plan::{Intent, Plan};
-use advisor::source::Unmeasured;
-use advisor::survey::{Survey, SurveyError};
+use advisor::survey::Survey;
 use serde_json::json;
 
 use crate::cli::DrainArgs;
 use crate::command::plan::write_plan;
+use crate::command::regret::survey_or_zone;
 use crate::failure::Failure;
 use crate::setup::Setup;
 use crate::show;
@@ -47,21 +47,13 @@ pub async fn run(setup: &Setup, terminal: Terminal, args: &DrainArgs) -> Result<
 
 /// Surveys with what was measured, or, because a Region is drained in need, without.
 async fn survey(setup: &Setup, terminal: Terminal) -> Result<Survey, Failure> {
-    let zone = setup.zone().await?;
-    let observer = setup.observer(&zone).await?;
-    let operations = setup.operations()?;
-    let (config, now_ms) = (&setup.config, setup.now_ms());
-    let seams = (&zone, &setup.source(), &observer);
-    match Survey::make(seams, config, &operations, now_ms).await {
-        Err(SurveyError::Source(error)) => {
-            terminal.say(&format!(
-                "note: nothing measured is known here ({error}); labels go to the nearest endpoint"
-            ));
-            let seams = (&zone, &Unmeasured, &observer);
-            Ok(Survey::make(seams, config, &operations, now_ms).await?)
-        }
-        made => Ok(made?),
+    let (survey, unread) = survey_or_zone(setup).await?;
+    if let Some(error) = unread {
+        terminal.say(&format!(
+            "note: nothing measured is known here ({error}); labels go to the nearest endpoint"
+        ));
     }
+    Ok(survey)
 }
 
 fn plan(setup: &Setup, survey: &Survey, args: &DrainArgs) -> Result<Plan, Failure> {

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use advisor::mark::Shadow;
 use advisor::preferred::{self, Preference};
 use advisor::survey::{Survey, SurveyError};
 use probe::url::IpPrefix;
@@ -23,11 +24,14 @@ pub async fn run(setup: &Setup, terminal: Terminal, args: &ExplainArgs) -> Resul
     let operations = setup.operations()?;
     let seams = (&zone, &setup.source(), &observer);
     let survey = Survey::make(seams, &setup.config, &operations, setup.now_ms()).await?;
+    let service = &survey.view.service;
+    let ask = async |shadow| {
+        preferred::ask_for((&zone, &observer), service, shadow, subnet)
+            .await
+            .map_err(SurveyError::from)
+    };
     let asked = match survey.preference {
-        Preference::Asked | Preference::AskedApi => {
-            let asked = preferred::ask_for((&zone, &observer), &survey.view.service, subnet).await;
-            Some(asked.map_err(SurveyError::from)?)
-        }
+        Preference::Asked | Preference::AskedApi => Some(ask(Shadow::Live).await?),
         // One label stands alone; of several nobody was asked, and an address has no round trips.
         Preference::Only => {
             survey.live.labels.keys().next().map(|label| (label.clone(), Preference::Only))
@@ -35,7 +39,13 @@ pub async fn run(setup: &Setup, terminal: Terminal, args: &ExplainArgs) -> Resul
         Preference::Modelled => None,
     };
     let advice = survey.advise(&setup.config);
-    let view = ExplainView::new(&survey, &advice, &setup.config, subnet, asked);
+    let then = match &survey.next {
+        Some(next) if next.labels.iter().eq(advice.endpoints().keys()) => {
+            Some(ask(Shadow::Next).await?.0)
+        }
+        _ => None,
+    };
+    let view = ExplainView::new(&survey, &advice, &setup.config, subnet, (asked, then));
     terminal.result(&view.text(), &view.json())
 }
 

@@ -18,6 +18,7 @@ pub mod regret;
 pub mod remote;
 pub mod report;
 pub mod run;
+pub mod shadow;
 pub mod shell;
 pub mod stored;
 pub mod tiers;

@@ -1,10 +1,12 @@
 //! `advisor regret`: where Route 53 sends each vantage, and what another endpoint would give.
 
-use advisor::survey::{Survey, ZoneView};
+use advisor::matrix::SourceError;
+use advisor::source::Unmeasured;
+use advisor::survey::{Survey, SurveyError};
 use serde_json::json;
 
 use crate::cli::RegretArgs;
-use crate::command::apply::Writer;
+use crate::command::shadow;
 use crate::failure::Failure;
 use crate::setup::Setup;
 use crate::show;
@@ -14,8 +16,11 @@ use crate::terminal::Terminal;
 
 /// Prints the regret, or writes the shadow groups through a plan of their own.
 pub async fn run(setup: &Setup, terminal: Terminal, args: &RegretArgs) -> Result<(), Failure> {
-    if args.install_shadow || args.remove_shadow {
-        return shadow(setup, terminal, args).await;
+    if args.install_shadow {
+        return shadow::install(setup, terminal, args.yes).await;
+    }
+    if args.remove_shadow {
+        return shadow::remove(setup, terminal, args.yes).await;
     }
     let survey = survey(setup).await?;
     let advice = survey.advise(&setup.config);
@@ -51,19 +56,18 @@ pub async fn survey_at(setup: &Setup, now_ms: i64) -> Result<Survey, Failure> {
     Ok(Survey::make(seams, &setup.config, &operations, now_ms).await?)
 }
 
-async fn shadow(setup: &Setup, terminal: Terminal, args: &RegretArgs) -> Result<(), Failure> {
+/// Surveys with what was measured, or, where that cannot be read, without; then why is told too.
+pub async fn survey_or_zone(setup: &Setup) -> Result<(Survey, Option<SourceError>), Failure> {
     let zone = setup.zone().await?;
-    let view = ZoneView::read(&zone, &setup.config).await?;
-    let ground = view.ground(setup.now_ms());
-    let plan = if args.remove_shadow {
-        ground.remove_shadow()
-    } else {
-        let live = view.live().map_err(advisor::survey::SurveyError::from)?;
-        ground.install_shadow(&live)
-    };
-    if plan.is_empty() {
-        return terminal.result("nothing to do\n", &json!({"applied": null}));
+    let observer = setup.observer(&zone).await?;
+    let operations = setup.operations()?;
+    let (config, now_ms) = (&setup.config, setup.now_ms());
+    let seams = (&zone, &setup.source(), &observer);
+    match Survey::make(seams, config, &operations, now_ms).await {
+        Err(SurveyError::Source(error)) => {
+            let seams = (&zone, &Unmeasured, &observer);
+            Ok((Survey::make(seams, config, &operations, now_ms).await?, Some(error)))
+        }
+        made => Ok((made?, None)),
     }
-    let outcome = Writer::open(setup, terminal).await?.write(plan, args.yes).await?;
-    terminal.result(&show::outcome_text(&outcome), &show::outcome_json(&outcome))
 }

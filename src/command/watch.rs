@@ -96,6 +96,7 @@ async fn end(
             "advised": line.advised,
             "reason": line.reason.code(),
         })).collect::<Vec<_>>(),
+        "sets": show::regret::heard::sets_json(&advice),
     });
     if plan.is_empty() {
         merge(&mut line, json!({"plan": null, "outcome": "nothing_to_do"}));

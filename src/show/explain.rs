@@ -19,6 +19,7 @@ pub struct ExplainView {
     /// The label and how it is known; `None` where nobody was asked.
     asked: Option<(Label, Preference)>,
     leads_to: Option<Shares>,
+    /// Where the advice sends them; nothing where nobody asked which of the advised labels they prefer.
     advised: Option<String>,
     /// Vantages that Route 53 sends the same way.
     vantages: Vec<String>,
@@ -26,18 +27,20 @@ pub struct ExplainView {
 }
 
 impl ExplainView {
-    /// From a survey, its advice and what was asked for this subnet.
+    /// From a survey, its advice and what was asked for this subnet: the label preferred now, and of the
+    /// advised labels, where those are others.
     #[must_use]
     pub fn new(
         survey: &Survey,
         advice: &Advice,
         config: &Config,
         subnet: IpPrefix,
-        asked: Option<(Label, Preference)>,
+        (asked, then): (Option<(Label, Preference)>, Option<Label>),
     ) -> Self {
         let label = asked.as_ref().map(|(label, _)| label);
         let leads_to = label.and_then(|label| survey.live.tree().remove(label));
-        let advised = label.and_then(|label| advice.endpoints().get(label).cloned());
+        let then = if advice.changes_the_set() { then.as_ref() } else { label };
+        let advised = then.and_then(|label| advice.endpoints().get(label).cloned());
         let same = |(_, other): &(&String, &Label)| Some(*other) == label;
         let vantages = survey.routing.preferred.iter().filter(same).map(|(v, _)| v.clone());
         let reasons = RegretView::new(survey, advice, config);
@@ -68,7 +71,10 @@ impl ExplainView {
             Some(advised) if Some(advised.as_str()) != self.only() => {
                 format!("the advice sends them to {advised}")
             }
-            _ => "the advice changes nothing for them".to_owned(),
+            Some(_) => "the advice changes nothing for them".to_owned(),
+            None => "the advice installs other labels, and Route 53 was not asked about those; \
+                     `advisor regret --install-shadow` makes that possible"
+                .to_owned(),
         };
         let why = self.why.as_ref().map(|(text, _)| text.as_str()).unwrap_or_default();
         format!(

@@ -17,7 +17,8 @@ use std::fmt::Write as _;
 
 use advisor::apply::Outcome;
 use advisor::journal::{Ending, Operation};
-use advisor::plan::{Intent, Plan};
+use advisor::plan::{Intent, Plan, VantageEffect};
+use advisor::topology::Shares;
 use lab::Facts;
 use probe::agent::Summary;
 use probe::spool::Counts;
@@ -86,6 +87,11 @@ pub fn endpoint_text(endpoint: Option<&str>) -> &str {
     endpoint.unwrap_or("not installed")
 }
 
+/// Where a label leads, for people.
+pub(crate) fn shares_text(shares: Option<Shares>) -> String {
+    endpoint_text(shares.map(|shares| shares.to_string()).as_deref()).to_owned()
+}
+
 /// A plan, for people.
 #[must_use]
 pub fn plan_text(plan: &Plan) -> String {
@@ -95,8 +101,8 @@ pub fn plan_text(plan: &Plan) -> String {
             text,
             "  label {}: {} -> {} ({})",
             step.label,
-            step.before(),
-            step.after(),
+            shares_text(step.before()),
+            shares_text(step.after()),
             step.reason
         );
     }
@@ -128,6 +134,12 @@ pub fn plan_text(plan: &Plan) -> String {
             plan.effect.weights,
             plan.effect.preferred
         );
+        if let Some(how) = &plan.effect.preferred_after {
+            let _ = writeln!(text, "  preferred of the labels that are installed then: {how}");
+        }
+        for row in plan.effect.vantages.iter().filter(|row| row.label_after.is_some()) {
+            text.push_str(&vantage_text(row));
+        }
         if plan.effect.traffic_unknown > 0.0 {
             let _ = writeln!(
                 text,
@@ -137,6 +149,21 @@ pub fn plan_text(plan: &Plan) -> String {
         }
     }
     escape_lines(&text)
+}
+
+/// A vantage that other labels send elsewhere.
+fn vantage_text(row: &VantageEffect) -> String {
+    if row.from == row.to {
+        return String::new();
+    }
+    format!(
+        "  {} goes from {} to {}: {} ms, then {} ms\n",
+        row.vantage,
+        row.from,
+        row.to,
+        table::ms(row.cost_before_ms),
+        table::ms(row.cost_after_ms)
+    )
 }
 
 fn intent_words(intent: &Intent) -> String {

@@ -9,9 +9,9 @@ use advisor::survey::Survey;
 use probe::config::Config;
 use serde_json::{Value, json};
 
-use super::escape_lines;
 use super::table::{Table, ms};
 use super::weights::shares_json;
+use super::{escape_lines, shares_text};
 
 /// The loss of each endpoint, with what a drain would do instead.
 #[derive(Debug, Clone)]
@@ -67,8 +67,10 @@ impl OutageView {
     pub fn json(&self) -> Value {
         let one = |(outage, drained): &(Outage, Vec<Move>)| {
             let mean = outage.mean_cost_ms();
-            let drain =
-                |step: &Move| json!({"label": step.label, "to": shares_json(&step.after())});
+            let drain = |step: &Move| {
+                let to = step.after().as_ref().map(shares_json);
+                json!({"label": step.label, "to": to})
+            };
             json!({
                 "endpoint": outage.endpoint,
                 "share": outage.share(),
@@ -110,8 +112,10 @@ fn summary(outage: &Outage, drained: &[Move]) -> String {
             load.quota.kind.words()
         );
     }
-    let by_drain: Vec<String> =
-        drained.iter().map(|step| format!("{} to {}", step.label, step.after())).collect();
+    let by_drain: Vec<String> = drained
+        .iter()
+        .map(|step| format!("{} to {}", step.label, shares_text(step.after())))
+        .collect();
     if by_drain.is_empty() {
         line.push_str("; it cannot be drained");
     } else {

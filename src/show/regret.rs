@@ -1,9 +1,12 @@
 //! Regret and advice as text and as JSON.
 
+pub mod heard;
+
 use std::collections::BTreeMap;
 
 use advisor::advice::{Advice, Considered, LabelAdvice, Reason, Verdict};
 use advisor::evidence::{Comparison, Volatility};
+use advisor::guard::MODELLED;
 use advisor::name::Label;
 use advisor::regret::{RegretRow, regret};
 use advisor::settings;
@@ -84,10 +87,11 @@ impl RegretView {
         format!("{}\npreferred labels: {}\n{split}\n{advice}", table.text(), self.preferred)
     }
 
-    /// The advice, a line each label.
+    /// The advice, a line each label, and what measured clients had to say.
     #[must_use]
     pub fn advice_text(&self) -> String {
-        self.advice.labels.iter().map(|line| self.line_text(line)).collect()
+        let lines = self.advice.labels.iter().map(|line| self.line_text(line));
+        lines.chain(heard::lines(&self.advice)).collect()
     }
 
     /// The advice for one label, as a line and for scripts.
@@ -118,6 +122,7 @@ impl RegretView {
         });
         json!({
             "preferred": self.preferred,
+            "order": MODELLED,
             "vantages": rows.collect::<Vec<_>>(),
             "advice": self.advice_json(),
         })
@@ -138,6 +143,7 @@ impl RegretView {
             "basis": self.advice.basis.as_str(),
             "labels": labels.collect::<Vec<_>>(),
             "held_out": held_out,
+            "clients": heard::json(&self.advice),
         })
     }
 
@@ -175,6 +181,9 @@ fn interval(comparison: &Comparison) -> String {
 
 /// What decided: the winner's evidence, or the nearest challenger's obstacle.
 fn considered_text(line: &LabelAdvice) -> String {
+    if line.reason == Reason::Remove {
+        return "the other labels serve its clients".into();
+    }
     if let Some(chosen) = chosen(line) {
         let comparison = &chosen.comparison;
         return format!(

@@ -132,7 +132,7 @@ async fn plans_upon_plans_are_taken_back_one_by_one() {
     let writer = stage.writer().await;
     let live = stage.view().await.live().unwrap();
     let view = stage.view().await;
-    let shadow = view.ground(stage.setup.now_ms()).install_shadow(&live);
+    let shadow = view.ground(stage.setup.now_ms()).install_shadow(&live, live.labels.keys());
     writer.write(shadow, true).await.unwrap();
     let shadowed = stage.rest_of_zone();
     writer.write(stage.plan().await, true).await.unwrap();

@@ -6,6 +6,7 @@ mod canary;
 mod cli;
 mod crash;
 mod drift;
+mod eyeball;
 mod faults;
 mod prior;
 mod race;

@@ -1,5 +1,6 @@
 //! What guards learn from Route 53 and API Gateway right before a change.
 
+use advisor::mark::Shadow;
 use advisor::preferred::{self, Preference};
 use advisor::survey::ZoneView;
 use advisor::zone::ZoneError;
@@ -98,7 +99,8 @@ async fn protected_record_sets_are_left_alone() {
 async fn where_dns_cannot_be_reached_the_api_is_asked() {
     let mut stage = Stage::start().await;
     let live = stage.view().await.live().unwrap();
-    let shadow = stage.view().await.ground(stage.setup.now_ms()).install_shadow(&live);
+    let shadow =
+        stage.view().await.ground(stage.setup.now_ms()).install_shadow(&live, live.labels.keys());
     stage.writer().await.write(shadow, true).await.unwrap();
     let view = stage.view().await;
     let config = stage.setup.config.clone();
@@ -131,10 +133,15 @@ async fn where_dns_cannot_be_reached_the_api_is_asked() {
         preferred::ask((&stage.zone, &stage.observer), &config, service, &view.records, &fewer);
     assert_eq!(asked.await.unwrap(), None, "the shadow group is of other labels");
     assert_eq!(
-        preferred::ask_for((&stage.zone, &deaf), service, config.vantages[0].subnet4.unwrap())
-            .await
-            .unwrap()
-            .1,
+        preferred::ask_for(
+            (&stage.zone, &deaf),
+            service,
+            Shadow::Live,
+            config.vantages[0].subnet4.unwrap()
+        )
+        .await
+        .unwrap()
+        .1,
         Preference::AskedApi
     );
 }

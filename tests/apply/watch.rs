@@ -61,7 +61,8 @@ fn measured(stage: &Stage) {
 pub(crate) async fn stage(allow_cloud_only: bool) -> Stage {
     let stage = Stage::start().await;
     let view = stage.view().await;
-    let shadow = view.ground(stage.setup.now_ms()).install_shadow(&view.live().unwrap());
+    let live = view.live().unwrap();
+    let shadow = view.ground(stage.setup.now_ms()).install_shadow(&live, live.labels.keys());
     stage.writer().await.write(shadow, true).await.unwrap();
     measured(&stage);
     let text = std::fs::read_to_string(&stage.lab.facts().config).unwrap();

@@ -7,8 +7,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use advisor::name::Label;
 use advisor::plan::{Effect, Move, Plan};
 use advisor::survey::ZoneView;
+use advisor::topology::Shares;
 use advisor::zone::Zone as _;
 use aws::Access;
 use lab::route53::Options;
@@ -80,15 +82,7 @@ impl Stage {
     pub(crate) async fn plan(&self) -> (Plan, PathBuf) {
         let view = self.view().await;
         let live = view.live().unwrap();
-        let (label, to) = (MOVED.0.to_owned(), MOVED.1.to_owned());
-        let step = Move {
-            label,
-            from: MOVED.0.into(),
-            to,
-            reason: "repoint".into(),
-            weights_before: None,
-            weights_after: None,
-        };
+        let step = Move::whole(&Label::new(MOVED.0), &Shares::one(MOVED.0), MOVED.1, "repoint");
         let now_ms = self.setup.now_ms();
         let effect =
             Effect { traffic_moved: 0.1, evidence_until_ms: Some(now_ms), ..Effect::default() };

@@ -114,10 +114,18 @@ impl Decision {
     /// What the vantage gains if the advice is followed, in ms: 0 where it stays.
     #[must_use]
     pub fn advised_gain_ms(&self, vantage: &str) -> Option<f64> {
-        let line = self.line_of(vantage)?;
-        if !line.moves() {
-            return Some(0.0);
+        self.line_of(vantage)?;
+        match self.advised(vantage) {
+            Some(endpoint) => self.against(vantage, endpoint)?.gain_ms,
+            None => Some(0.0),
         }
-        self.against(vantage, line.advised.as_deref()?)?.gain_ms
+    }
+
+    /// The endpoint that a vantage is sent to if the advice is followed, where that is another: its label
+    /// moves, or it will prefer another label.
+    #[must_use]
+    pub fn advised(&self, vantage: &str) -> Option<&str> {
+        let effect = self.plan.effect.vantages.iter().find(|row| row.vantage == vantage)?;
+        (effect.from != effect.to).then_some(effect.to.as_str())
     }
 }

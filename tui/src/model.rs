@@ -318,8 +318,7 @@ impl Model {
 
     /// The endpoint it would be sent to, where that is another.
     pub(crate) fn advised(&self, vantage: &str) -> Option<&str> {
-        let line = self.decision.as_ref()?.line_of(vantage)?;
-        line.advised.as_deref().filter(|_| line.moves())
+        self.decision.as_ref()?.advised(vantage)
     }
 
     /// The Region of an endpoint.

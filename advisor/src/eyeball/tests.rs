@@ -55,7 +55,7 @@ impl World {
             ("east".to_owned(), row([FAR, NEAR, BETWEEN])),
         ]);
         let own: BTreeSet<Label> = [NEAR, FAR].map(Label::new).into();
-        let eyeballs = Eyeballs { rows: clients, unmeasured: BTreeMap::new(), own_labels: own };
+        let eyeballs = Eyeballs { rows: clients, own_labels: own, ..Eyeballs::default() };
         let routing = Routing {
             live: [NEAR, FAR].map(|region| (Label::new(region), region.to_owned())).into(),
             preferred: [("north", NEAR), ("west", NEAR), ("east", FAR)]

@@ -66,6 +66,9 @@ pub enum Refusal {
     /// Where Route 53 sends people was computed, and not asked.
     #[error("the plan rests on modelled preferred labels, and Route 53 was not asked")]
     NotAsked,
+    /// Nobody asked who would prefer which of the labels that are installed then.
+    #[error("the plan changes which labels are installed, and Route 53 was not asked about those")]
+    SetNotAsked,
     /// No evidence at all under a plan that moves labels.
     #[error("the plan moves labels and names no evidence")]
     NoEvidence,
@@ -213,7 +216,7 @@ impl Refusal {
             Self::FutureEvidence { .. } => {
                 "set the clocks of this machine and of the one that planned"
             }
-            Self::NotAsked => {
+            Self::NotAsked | Self::SetNotAsked => {
                 "`advisor regret --install-shadow` lets Route 53 say, then plan again"
             }
             Self::TooMuchTraffic { .. } => {

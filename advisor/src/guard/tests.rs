@@ -211,6 +211,27 @@ fn refused() -> Vec<Case> {
     ]
 }
 
+/// A plan that removes a label, with what is known of the labels that are left.
+fn with_a_label_less(preferred_after: Option<&str>) -> Case {
+    Case::with(|case| {
+        case.plan.moves[0].to = None;
+        case.plan.effect.preferred_after = preferred_after.map(str::to_owned);
+    })
+}
+
+#[test]
+fn other_labels_are_installed_only_after_route_53_was_asked_about_them() {
+    for preferred_after in [None, Some(MODELLED)] {
+        let refusal = with_a_label_less(preferred_after).judge().unwrap_err();
+        assert_eq!(refusal, Refusal::SetNotAsked);
+    }
+    insta::assert_snapshot!(
+        Refusal::SetNotAsked,
+        @"the plan changes which labels are installed, and Route 53 was not asked about those"
+    );
+    assert!(with_a_label_less(Some("asked")).judge().is_ok());
+}
+
 /// What Route 53 and API Gateway say beside the records.
 fn refused_by_services() -> Vec<Case> {
     vec![

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{CanaryTerms, Ground, Intent, Plan};
+use super::{CanaryTerms, Ground, Intent, Move, Plan};
 use crate::group::latency_sets;
 use crate::mark::{Marks, Shadow};
 use crate::name::{Label, Name};
@@ -25,6 +25,9 @@ pub enum CanaryPlanError {
     /// The shares, or another canary.
     #[error(transparent)]
     Steps(#[from] StepsError),
+    /// Both arms of a canary answer by the same labels.
+    #[error("the plan adds or removes labels, and both arms of a canary have the same ones")]
+    OtherLabels,
     /// An arm has one endpoint a label.
     #[error("label {0} is split among endpoints by weights, and in a canary each label has one")]
     Weighted(Label),
@@ -37,6 +40,7 @@ impl CanaryPlanError {
         match self {
             Self::Topology(error) => error.hint(),
             Self::Steps(error) => error.hint(),
+            Self::OtherLabels => "apply it without --canary; `advisor rollback` takes it back",
             Self::Weighted(_) => {
                 "apply it without --canary: weights go by steps of their own, at most max_step each"
             }
@@ -122,6 +126,9 @@ impl Ground<'_> {
         target: &Plan,
         terms: &CanaryTerms,
     ) -> Result<Option<Plan>, CanaryPlanError> {
+        if target.moves.iter().any(Move::changes_the_set) {
+            return Err(CanaryPlanError::OtherLabels);
+        }
         let standing = self.topology()?;
         let known = standing_brake(&standing);
         let made = HealthCheck::Reference(terms.brake.caller_reference.clone());

@@ -16,13 +16,16 @@ use crate::outage::{Catchment, Outage, outages};
 use crate::plan::Move;
 use crate::quota::quota;
 use crate::settings;
-use crate::weights::{Facts, Weighing, propose};
+use crate::weights::{Facts, Weighing, WeightError, propose};
 
 impl Survey {
     /// The weights that follow from the advice and from what endpoints take. Capacities count where
     /// `traffic.requests_per_s` says how much all clients ask.
     #[must_use]
     pub fn weigh(&self, config: &Config, advice: &Advice) -> Weighing {
+        if advice.changes_the_set() {
+            return Weighing { changes: Vec::new(), refused: Some(WeightError::LabelsFirst) };
+        }
         let rate = requests_per_s(config);
         let capacity = |id: &String| -> Option<f64> {
             let endpoint = config.endpoints.iter().find(|endpoint| endpoint.id == *id)?;
@@ -54,14 +57,14 @@ impl Survey {
             Catchment {
                 vantage: Some(vantage.clone()),
                 share: self.traffic.of_vantage(vantage) / known,
-                order: self.order(config, vantage, label),
+                order: self.order(vantage, label),
                 cost_ms: recent.endpoints.iter().filter_map(cost).collect(),
             }
         };
         let of_clients = |(label, share): (&Label, &f64)| Catchment {
             vantage: None,
             share: share / known,
-            order: self.order(config, label.as_str(), label),
+            order: self.order(label.as_str(), label),
             cost_ms: BTreeMap::new(),
         };
         let vantages = self.routing.preferred.iter().map(of_vantage);
@@ -83,15 +86,12 @@ impl Survey {
         moves.and_then(Result::ok).unwrap_or_default()
     }
 
-    /// The labels as a client near `place` most probably prefers them: the known one first, then by
-    /// round trip to the endpoint in the label's Region, then by distance.
-    fn order(&self, config: &Config, place: &str, first: &Label) -> Vec<Label> {
-        if let Some(row) = self.routing.eyeballs.rows.get(place) {
-            return row.order.clone();
-        }
-        let round_trip_ms = |label: &Label| {
-            let here = config.endpoints.iter().find(|one| one.region == label.as_str())?;
-            self.round_trips.get(&(place.to_owned(), here.id.clone())).copied()
+    /// The installed labels as a client near `place` most probably prefers them: the known one first, then
+    /// as `orders` says, then by distance.
+    fn order(&self, place: &str, first: &Label) -> Vec<Label> {
+        let rank = |label: &Label| {
+            let order = self.orders.get(place)?;
+            order.iter().position(|other| other == label)
         };
         let distance_km = |label: &Label| {
             let ends = place::region(place).zip(place::region(label.as_str()));
@@ -99,9 +99,9 @@ impl Survey {
         };
         let mut order: Vec<Label> = self.live.labels.keys().cloned().collect();
         order.sort_by(|a, b| {
-            let key = |label: &Label| round_trip_ms(label).unwrap_or(f64::INFINITY);
+            let key = |label: &Label| rank(label).unwrap_or(usize::MAX);
             let known = (b == first).cmp(&(a == first));
-            known.then(key(a).total_cmp(&key(b))).then(distance_km(a).total_cmp(&distance_km(b)))
+            known.then(key(a).cmp(&key(b))).then(distance_km(a).total_cmp(&distance_km(b)))
         });
         order
     }

@@ -63,12 +63,10 @@ impl WeightChange {
             self.before.iter().chain(self.after.iter()).map(|(endpoint, _)| endpoint).collect();
         let change = |id: &&&str| self.after.part(id) - self.before.part(id);
         let by_change = |a: &&&str, b: &&&str| change(a).total_cmp(&change(b));
-        let from = ids.iter().min_by(by_change).map_or("", |id| *id).to_owned();
-        let to = ids.iter().max_by(by_change).map_or("", |id| *id).to_owned();
-        let split = |shares: &Shares| shares.only().is_none().then(|| shares.clone());
-        let (weights_before, weights_after) = (split(&self.before), split(&self.after));
-        let reason = self.reason.to_owned();
-        Move { label: self.label.to_string(), from, to, reason, weights_before, weights_after }
+        let from = ids.iter().min_by(by_change).map(|id| (*id).to_owned());
+        let to = ids.iter().max_by(by_change).map(|id| (*id).to_owned());
+        let whole = Move::new(&self.label, Some(&self.before), Some(&self.after), self.reason);
+        Move { from, to, ..whole }
     }
 }
 
@@ -214,7 +212,7 @@ fn gainers(line: &LabelAdvice, basis: Basis) -> BTreeSet<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::advice::Considered;
+    use crate::advice::{Considered, Heard};
     use crate::evidence::{Comparison, Volatility};
 
     const REGIONS: [&str; 3] = ["ap-south-1", "eu-west-1", "us-east-1"];
@@ -280,7 +278,12 @@ mod tests {
                 REGIONS.iter().map(cell)
             });
             Self {
-                advice: Advice { basis: Basis::Cloud, labels, held_out: None },
+                advice: Advice {
+                    basis: Basis::Cloud,
+                    labels,
+                    held_out: None,
+                    heard: Heard::default(),
+                },
                 tree: REGIONS.map(|id| (Label::new(id), Shares::one(id))).into(),
                 cost_ms: cost_ms.collect(),
                 per_s: 100.0,
@@ -386,9 +389,10 @@ mod tests {
     fn a_change_is_a_move_with_its_weights() {
         let world = World::new();
         let step = world.weigh(QUARTER).changes[0].to_move();
-        assert_eq!((step.from.as_str(), step.to.as_str()), ("eu-west-1", "us-east-1"));
-        assert_eq!(step.before(), Shares::one("eu-west-1"));
-        assert_eq!(step.after().to_string(), "eu-west-1 75.0 % + us-east-1 25.0 %");
+        let ends = (step.from.as_deref(), step.to.as_deref());
+        assert_eq!(ends, (Some("eu-west-1"), Some("us-east-1")));
+        assert_eq!(step.before(), Some(Shares::one("eu-west-1")));
+        assert_eq!(step.after().unwrap().to_string(), "eu-west-1 75.0 % + us-east-1 25.0 %");
         assert_eq!(step.back("x").after(), step.before());
         assert_eq!(step.back("x").before(), step.after());
         let json = serde_json::to_string(&step).unwrap();

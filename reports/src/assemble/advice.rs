@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use advisor::advice::{Considered, LabelAdvice, Verdict};
+use advisor::advice::{Considered, LabelAdvice, Reason, Verdict};
 use advisor::evidence::Comparison;
 use advisor::regret::{RegretRow, regret};
 use advisor::settings;
@@ -125,7 +125,7 @@ fn line(row: &RegretRow, challenger: &str, comparison: &Comparison) -> RegretFac
 }
 
 /// Where a label points.
-fn endpoint(of: Option<&String>) -> String {
+pub(super) fn endpoint(of: Option<&String>) -> String {
     of.cloned().unwrap_or_else(|| "not installed".to_owned())
 }
 
@@ -154,11 +154,18 @@ fn why(line: &LabelAdvice) -> String {
     } else {
         line.considered.iter().max_by(|a, b| gain(a).total_cmp(&gain(b)))
     };
-    let Some(one) = spoken_of else { return "no other endpoint".to_owned() };
+    let Some(one) = spoken_of else {
+        let goes = line.reason == Reason::Remove;
+        return if goes { "the other labels serve its clients" } else { "no other endpoint" }
+            .into();
+    };
     let comparison = &one.comparison;
+    let objects = matches!(one.verdict, Verdict::Harms(_) | Verdict::UnknownCost);
     let evidence = format!(
-        "{}: the witness {}, {} of {} blocks above {:.1} ms",
+        "{}: {} {}, {} of {} blocks above {:.1} ms",
         one.challenger,
+        // The client that measured it; where `at` is somebody who objects, or nobody, the witness.
+        one.at.as_deref().filter(|_| !objects).unwrap_or("the witness"),
         gain_text(comparison),
         comparison.wins,
         comparison.found,

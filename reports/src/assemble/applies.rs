@@ -4,6 +4,7 @@ use advisor::journal::{Ending, Operation};
 use advisor::plan::{Intent, Move};
 use advisor::statistics::median;
 
+use super::advice::endpoint;
 use super::{Material, round_ms};
 use crate::document::{ApplyFacts, MoveFacts};
 
@@ -82,13 +83,16 @@ fn effect(
     };
     // A block that was open at the time of the change belongs to neither side.
     let until_ms = operation.began_at_ms - material.matrix.block_ms + 1;
-    let before = costs(&step.from, (until_ms - span_ms, until_ms));
+    let of = |endpoint: &Option<String>, span| {
+        endpoint.as_ref().map(|endpoint| costs(endpoint, span)).unwrap_or_default()
+    };
+    let before = of(&step.from, (until_ms - span_ms, until_ms));
     let since_ms = operation.last_at_ms;
-    let after = costs(&step.to, (since_ms, since_ms + span_ms));
+    let after = of(&step.to, (since_ms, since_ms + span_ms));
     MoveFacts {
         label: step.label.clone(),
-        from: step.from.clone(),
-        to: step.to.clone(),
+        from: endpoint(step.from.as_ref()),
+        to: endpoint(step.to.as_ref()),
         vantage: vantage.map(str::to_owned),
         before_ms: median(&before).map(round_ms),
         blocks_before: before.len(),

@@ -81,7 +81,10 @@ impl<'a> RoutingHistory<'a> {
         for operation in known.rev().filter(|one| one.is_in_place()) {
             states.push((operation.last_at_ms, labels.clone()));
             for step in &operation.plan.moves {
-                labels.insert(&step.label, &step.from);
+                match &step.from {
+                    Some(from) => labels.insert(&step.label, from),
+                    None => labels.remove(step.label.as_str()),
+                };
             }
         }
         // Each state held from the end of its operation; the oldest one since ever.

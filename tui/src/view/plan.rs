@@ -11,7 +11,7 @@ use advisor::journal::{Ending, Operation};
 use advisor::plan::Intent;
 use advisor::record::Action;
 
-use super::words::survey_words;
+use super::words::{shares_words, survey_words};
 use super::{draw_page, heading};
 use crate::decision::{Decision, Refused};
 use crate::model::Model;
@@ -67,8 +67,8 @@ fn summary(model: &Model, decision: &Decision, columns: usize, lines: &mut Vec<L
         lines.extend(wrapped(text, columns, 3).into_iter().map(|part| Line::styled(part, style)));
     };
     for step in &plan.moves {
-        let (from, to) = (step.before().to_string(), step.after().to_string());
-        let (label, from, to) = (shown(&step.label), shown(&from), shown(&to));
+        let label = shown(&step.label);
+        let [from, to] = [step.before(), step.after()].map(|shares| shares_words(shares.as_ref()));
         let text = format!(" label {label}: {from} ◆ {to} ({})", step.reason);
         say(&text, model.palette.accent());
     }
@@ -156,7 +156,7 @@ fn history(
             .plan
             .moves
             .iter()
-            .map(|step| format!("{} to {}", step.label, step.after()))
+            .map(|step| format!("{} to {}", step.label, shares_words(step.after().as_ref())))
             .collect();
         let moves = match (&operation.plan.intent, moves.is_empty()) {
             (Intent::InstallShadow, _) => "shadow records installed".to_owned(),

@@ -1,6 +1,7 @@
 //! Sentences that several views say: what a cell measured, where a vantage is sent, why.
 
 use advisor::advice::{Considered, LabelAdvice, Reason, Verdict};
+use advisor::topology::Shares;
 
 use crate::model::Model;
 use crate::words::{NONE, age, count, maybe_ms, ms, ms_of_us, percent, shown};
@@ -53,17 +54,22 @@ pub(super) fn endpoint_words(endpoint: Option<&str>) -> String {
     endpoint.map_or_else(|| "not installed".to_owned(), shown)
 }
 
+/// Where a label leads.
+pub(super) fn shares_words(shares: Option<&Shares>) -> String {
+    endpoint_words(shares.map(Shares::to_string).as_deref())
+}
+
 /// What the advice changes for a vantage.
 pub(super) fn advised_words(model: &Model, vantage: &str) -> String {
     let Some(decision) = &model.decision else { return String::new() };
-    match decision.line_of(vantage) {
-        Some(line) if line.moves() => format!(
+    match (decision.advised(vantage), decision.line_of(vantage)) {
+        (Some(endpoint), _) => format!(
             "advised: {} ({} ms less)",
-            endpoint_words(line.advised.as_deref()),
+            shown(endpoint),
             maybe_ms(decision.advised_gain_ms(vantage))
         ),
-        Some(line) => format!("stays: {}", line.reason.code()),
-        None => String::new(),
+        (None, Some(line)) => format!("stays: {}", line.reason.code()),
+        (None, None) => String::new(),
     }
 }
 

@@ -147,6 +147,8 @@ pub(crate) fn decision() -> Decision {
         traffic: Shares::equal(&config),
         clients: BTreeMap::new(),
         round_trips: BTreeMap::new(),
+        orders: BTreeMap::new(),
+        next: None,
     };
     let mut decision = Decision::new(survey, &config, NOW_MS - 42_000, Duration::from_mins(5));
     decision.guard = Some(Err(Refused {
