@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from templates import DEPLOY, MODULES, ROOT, module, policy, template
+from templates import DEPLOY, MODULES, ROOT, actions, module, policy, template
 
 NAMES = [folder.name for folder in MODULES]
 WITHOUT_DEFAULT = {"zone_id", "policy_arns"}
@@ -34,7 +34,9 @@ def text_of(folder):
 
 
 def test_there_are_modules():
-    assert NAMES == ["advisor", "application-global", "application-region", "fleet", "monitoring", "policies"]
+    assert NAMES == [
+        "advisor", "application-global", "application-region", "fleet", "monitoring", "policies", "zone-role",
+    ]
 
 
 @pytest.mark.parametrize("folder", MODULES, ids=NAMES)
@@ -78,6 +80,32 @@ def test_policies_come_from_the_files():
         used = set(re.findall(r"\$\{(\w+)\}", (DEPLOY / f"iam/{layer}.json").read_text()))
         assert used <= given, layer
     assert resources(blocks["resource"]).keys() == {"aws_iam_policy.layer"}
+
+
+def test_the_role_of_another_account_is_that_of_the_template():
+    """It is made of the policy files, of which the template repeats what concerns the zone."""
+    folder = DEPLOY / "terraform/zone-role"
+    text = text_of(folder)
+    layers = re.search(r"for layer in \[([^\]]*)\] : layer =>", text)[1]
+    assert re.findall(r'"([a-z-]+)"', layers) == ["read-only", "plan", "apply"]
+    assert 'concat(local.statements["read-only"], local.statements["plan"])' in text
+    own = re.search(r'startswith\(action, "([a-z0-9]+:)"\)', text)[1]
+    parts = template("zone-role.yaml")["Resources"]
+    said = {part: {one["Sid"] for one in parts[part]["Properties"]["PolicyDocument"]["Statement"]}
+            for part in ("Reading", "Writing")}
+    read = {**policy("read-only"), **policy("plan")}
+    assert said["Reading"] == {
+        sid for sid, one in read.items() if all(action.startswith(own) for action in actions([one]))
+    }
+    assert said["Writing"] == set(policy("apply"))
+    given = set(re.findall(r"(\w+)\s*=", re.search(r"places\s+= \{(.*?)\}", text)[1]))
+    for layer in ("read-only", "plan", "apply"):
+        assert set(re.findall(r"\$\{(\w+)\}", (DEPLOY / f"iam/{layer}.json").read_text())) <= given, layer
+    writing = resources(module(folder)["resource"])["aws_iam_role_policy.writing"]
+    assert "var.may_apply ? 1 : 0" in str(writing["count"])
+    assert declared(module(folder)["variable"])["may_apply"]["default"] is False
+    parameters = template("zone-role.yaml")["Parameters"]
+    assert (parameters["MayApply"]["Default"], parameters["TrustedAccountId"]["Default"]) == ("no", "")
 
 
 def test_the_function_is_that_of_the_template():
