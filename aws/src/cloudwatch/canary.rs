@@ -199,7 +199,7 @@ impl RegionFigures for CloudWatchFigures {
         let get = async |namespace: &str, questions: [Question; 2]| {
             ask(client, namespace, &questions, range_s, None)
                 .await
-                .map_err(|error| failed("GetMetricData", &error))
+                .map_err(|error| format!("GetMetricData: {error}"))
         };
         let gateway = get(GATEWAY, gateway_questions(&metrics.api, period_s)).await?;
         let lambda = get(LAMBDA, lambda_questions(&metrics.function, period_s)).await?;

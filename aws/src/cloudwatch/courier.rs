@@ -10,7 +10,7 @@ use probe::publish::{Batch, Datum, Unit};
 use probe::spool::{Courier, Delivery};
 use tokio::runtime::Handle;
 
-use super::error::{delivery, told};
+use super::error::delivery;
 use super::query::{Question, ask};
 use super::{Patience, connect};
 use crate::Access;
@@ -87,7 +87,7 @@ impl Courier for CloudWatchCourier {
                 Some(held.max(0.0) as u64)
             }
             Err(error) => {
-                tracing::warn!("cannot ask CloudWatch what it holds: {}", told(&error));
+                tracing::warn!("cannot ask CloudWatch what it holds: {error}");
                 None
             }
         }

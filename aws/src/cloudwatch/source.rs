@@ -17,7 +17,6 @@ use probe::sample::{Connection, Phase};
 use probe::store::WindowSet;
 use tokio::sync::OnceCell;
 
-use super::error::{hint, told};
 use super::query::{Points, Question, ask};
 use super::{Patience, connect};
 use crate::Access;
@@ -148,8 +147,8 @@ impl CloudWatchSource {
         let asked = ask(client, &self.namespace, questions, range_s, Some(&self.pace)).await;
         asked.map_err(|error| SourceError {
             place: self.place.clone(),
-            cause: told(&error),
-            hint: hint(&error),
+            cause: error.to_string(),
+            hint: error.hint(),
         })
     }
 
