@@ -42,6 +42,12 @@ impl RegretView {
         }
     }
 
+    /// Each vantage's costs, in order of vantage.
+    #[must_use]
+    pub fn rows(&self) -> &[RegretRow] {
+        &self.rows
+    }
+
     /// Where a label leads now: its endpoint, or all of them with their shares.
     fn leads_to(&self, label: &Label, endpoint: Option<&str>) -> String {
         let split = self.split.get(label).map(Shares::to_string);

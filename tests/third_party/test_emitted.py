@@ -37,7 +37,8 @@ def measured(tmp_path_factory):
         return stdout, stderr
 
     advisor("probe", "--for", "5s", "--quiet")
-    advisor("regret", "--install-shadow", "--yes")
+    asked, _ = advisor("regret", "--install-shadow", "--yes", "--json")
+    assert json.loads(asked)["asked"] == [], "no user was measured, so that no labels have a worth"
     yield running, advisor, store.parent
     assert running.stop() == 0
 
@@ -124,6 +125,12 @@ def test_an_address_is_explained(measured):
     assert document["label"] in labels(running) and document["preferred"] == "asked"
     assert vantage["id"] in document["vantages"]
     assert document["endpoint"] == document["advised"]
+    costs = {row["vantage"]: row for row in document["costs"]}
+    assert sorted(costs) == document["vantages"]
+    for cell in json.loads(advisor("matrix", "--json")[0])["cells"]:
+        if cell["endpoint"] == document["endpoint"] and cell["vantage"] in costs:
+            row = costs[cell["vantage"]]
+            assert row["cost_ms"] == row["advised_ms"] == cell["cost_ms"] > 0
     address = vantage["subnet4"].split("/")[0]
     text, _ = advisor("explain", address)
     assert f"preferred label {document['label']} (asked)" in text
