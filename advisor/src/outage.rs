@@ -94,7 +94,8 @@ impl Outage {
     /// The part of the known traffic that is sent elsewhere.
     #[must_use]
     pub fn share(&self) -> f64 {
-        self.moved.iter().map(|moved| moved.share).sum()
+        // An empty sum of floats is minus zero; adding zero makes it plain.
+        self.moved.iter().map(|moved| moved.share).sum::<f64>() + 0.0
     }
 
     /// What those pay on average before and then, by traffic, of whom both are known.
@@ -247,6 +248,14 @@ mod tests {
         let found = outages(&tree, &catchments, &quotas(1.0), None);
         assert_eq!((found.len(), &found[0].moved[0].to), (1, &None));
         assert_eq!(found[0].mean_cost_ms(), None);
+    }
+
+    #[test]
+    fn an_endpoint_without_clients_moves_nothing_and_not_minus_nothing() {
+        let catchments = [catchment(&[0, 1, 2], 1.0, [20.0, 120.0, 200.0])];
+        let found = outages(&plain(), &catchments, &quotas(1.0), None);
+        let said: Vec<String> = found.iter().map(|one| format!("{:.1}", one.share())).collect();
+        assert_eq!(said, ["1.0", "0.0", "0.0"]);
     }
 
     proptest! {
