@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 
 use probe::config::Config;
 
+pub use asking::{Findings, Inquiry, ROUNDS, Step};
+
 use crate::advice::{Advice, Basis, Considered, Eyeballs, LabelAdvice, Routing, Verdict, advise};
 use crate::answers::Answers;
 use crate::apply::HEALTH_CHECK_PREFIX;

@@ -9,8 +9,7 @@ use std::fmt::Write as _;
 use advisor::advice::LabelSet;
 use advisor::apply::Outcome;
 use advisor::name::Label;
-use advisor::preferred::Next;
-use advisor::survey::{Survey, ZoneView};
+use advisor::survey::{Inquiry, ROUNDS, Step, Survey, ZoneView};
 use serde_json::{Value, json};
 
 use crate::command::apply::Writer;
@@ -20,9 +19,6 @@ use crate::setup::Setup;
 use crate::show;
 use crate::show::regret::heard::{set_json, set_text};
 use crate::terminal::Terminal;
-
-/// How often Route 53 is asked about other labels at most.
-const ROUNDS: usize = 8;
 
 /// What else whoever confirms the first change says yes to.
 const MORE: &str = "  the shadow groups are written again, without a question, for each set of labels that \
@@ -44,32 +40,29 @@ pub async fn remove(setup: &Setup, terminal: Terminal, yes: bool) -> Result<(), 
 pub async fn install(setup: &Setup, terminal: Terminal, yes: bool) -> Result<(), Failure> {
     let mut asking = Asking { setup, terminal, yes, written: None };
     let mut survey = asking.with_live_shadow().await?;
-    let config = &setup.config;
-    let mut answered: Vec<Next> = Vec::new();
-    let mut rounds = 0;
-    loop {
-        if let Some(next) = survey.next.clone() {
-            answered.retain(|one| one.labels != next.labels);
-            answered.push(next);
-        }
-        let Some(question) = survey.next_question(config, &answered) else { break };
-        if rounds == ROUNDS {
-            terminal.say(&format!(
-                "after {ROUNDS} rounds other labels still promise more: what was asked is kept, and the \
-                 same command goes on from there"
-            ));
-            break;
-        }
-        rounds += 1;
-        let set = set_text(&question, &survey.live.labels);
-        terminal.say(&format!("round {rounds} of at most {ROUNDS}: asking about {set}"));
+    let mut inquiry = Inquiry::new(survey.next.clone());
+    let findings = loop {
+        let question = match inquiry.step(&survey, &setup.config) {
+            Step::Ask(question) => question,
+            Step::End(findings) => break findings,
+        };
+        let (round, set) = (inquiry.rounds(), set_text(&question, &survey.live.labels));
+        terminal.say(&format!("round {round} of at most {ROUNDS}: asking about {set}"));
         survey = asking.ask_about(&survey, &question.labels).await?;
+        if let Some(next) = survey.next.clone() {
+            inquiry.hear(next);
+        }
+    };
+    if findings.open.is_some() {
+        terminal.say(&format!(
+            "after {ROUNDS} rounds other labels still promise more: the best of those that were asked \
+             about are kept"
+        ));
     }
-    let values = survey.values(config, &answered);
-    if let Some(best) = survey.best(config, &answered) {
-        asking.ask_about(&survey, &best).await?;
+    if let Some(best) = &findings.best {
+        asking.ask_about(&survey, best).await?;
     }
-    asking.end(&survey, &values)
+    asking.end(&survey, &findings.values)
 }
 
 /// The shadows as they are written.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use advisor::name::Label;
 use advisor::plan::{Effect, Intent, Move};
+use advisor::survey::{Inquiry, ROUNDS, Step};
 use advisor::topology::Shares;
 use lab::world::{Client, World};
 use nearside::setup::{Setup, read_config};
@@ -28,8 +29,6 @@ const SLOW: (&str, f64) = ("eu-west-1", 120.0);
 const COLD_SHARE: f64 = 0.2;
 /// A label that is installed beside that of the slow endpoint's own Region.
 const BESIDE: (&str, &str) = ("eu-west-2", "eu-west-1");
-/// Rounds in which Route 53 is asked at most, as the program says.
-const ROUNDS: usize = 8;
 
 fn users(world: &World) -> Vec<Client> {
     let mut users: Vec<Client> =
@@ -231,7 +230,9 @@ async fn what_was_not_asked_is_refused(stage: &Stage) {
         fleet: None,
     };
     let survey = nearside::command::regret::survey(&setup).await.unwrap();
-    let promised = survey.next_question(&setup.config, &[]).unwrap();
+    let Step::Ask(promised) = Inquiry::new(None).step(&survey, &setup.config) else {
+        panic!("nothing is promised");
+    };
     let live = &survey.live.labels;
     let label = promised.labels.iter().find(|label| !live.contains_key(*label)).unwrap();
     let to = Shares::one(BESIDE.1);

@@ -4,7 +4,7 @@ use probe::sample::Connection;
 use probe::store::WindowSet;
 
 use super::*;
-use crate::advice::Eyeballs;
+use crate::advice::{Eyeballs, LabelSet};
 use crate::evidence::EvidenceRule;
 use crate::matrix::{CellBlock, CostRule};
 
@@ -210,4 +210,108 @@ fn advice_that_does_not_help_those_left_out_is_withdrawn() {
     assert_eq!(advice.moves().count(), 0);
     let held_out = advice.held_out.unwrap();
     assert_eq!((held_out.tested, held_out.today_ms, held_out.advised_ms), (1, 100.0, 104.0));
+}
+
+/// What was said of labels that are added, and what nobody measured of them then.
+fn asked(more: &[&str], unmeasured: &[(&str, f64)]) -> Choice {
+    let labels = [NEAR, FAR].iter().chain(more).map(|label| Label::new(label)).collect();
+    let unmeasured = unmeasured.iter().map(|(label, of)| (Label::new(label), *of)).collect();
+    Choice::Asked(Some(NextLabels { labels, unmeasured }))
+}
+
+fn chosen_from(choice: Choice) -> World {
+    World::with(|world| world.routing.eyeballs.choice = choice)
+}
+
+/// The sets that were compared: how many labels, whether Route 53 was asked, and the regret.
+fn compared(world: &World) -> Vec<(usize, bool, Option<f64>)> {
+    let set = |set: &LabelSet| {
+        let regret_ms = set.value.as_ref().map(|value| value.regret_ms().round());
+        (set.labels.len(), set.asked, regret_ms)
+    };
+    world.advice().heard.sets.iter().map(set).collect()
+}
+
+#[test]
+fn labels_are_planned_only_once_they_were_asked_about() {
+    // The north could gain 60 ms, and is a third of the traffic.
+    let world = chosen_from(Choice::Asked(None));
+    assert_eq!(world.moves(), []);
+    assert_eq!(compared(&world), [(2, true, Some(20.0)), (3, false, Some(0.0))]);
+    let world = chosen_from(asked(&[BETWEEN], &[]));
+    assert_eq!(world.moves(), added());
+    assert_eq!(compared(&world), [(2, true, Some(20.0)), (3, true, Some(0.0))]);
+}
+
+#[test]
+fn of_two_sets_the_one_with_less_regret_is_chosen_whole() {
+    // The other set catches the west, too: with it nobody may move, and the installed labels stay.
+    let world = World::with(|world| {
+        world.routing.eyeballs.choice = asked(&[BETWEEN], &[]);
+        let west = world.routing.eyeballs.rows.get_mut("west").unwrap();
+        west.order = order([BETWEEN, NEAR, FAR]);
+    });
+    assert_eq!(world.moves(), []);
+    assert_eq!(compared(&world), [(2, true, Some(20.0)), (3, true, None)]);
+    // A label beside those of the endpoints may be repointed among the installed ones, or go.
+    let beside = |next: Choice| {
+        World::with(|world| {
+            world.routing.live.insert(Label::new(BETWEEN), NEAR.into());
+            world.routing.preferred.insert("north".into(), Label::new(BETWEEN));
+            world.routing.eyeballs.choice = next;
+        })
+    };
+    let repointed = vec![(BETWEEN.into(), Reason::Repoint, Some(FAR.into()))];
+    assert_eq!(beside(asked(&[], &[])).moves(), repointed, "without it the north stays at NEAR");
+    assert_eq!(compared(&beside(asked(&[], &[]))), [(3, true, Some(0.0)), (2, true, Some(20.0))]);
+    // Where both are worth the same, fewer labels are.
+    let world = World::with(|world| {
+        world.routing.live.insert(Label::new(BETWEEN), FAR.into());
+        world.routing.eyeballs.choice = asked(&[], &[]);
+        world.cell("west", FAR, |row| row.value_ms = 20.0);
+        world.cell("west", NEAR, |row| row.value_ms = 40.0);
+    });
+    let removed = vec![
+        (BETWEEN.into(), Reason::Remove, None),
+        (NEAR.into(), Reason::Repoint, Some(FAR.into())),
+    ];
+    assert_eq!(world.moves(), removed);
+}
+
+#[test]
+fn a_label_whose_traffic_would_not_be_measured_is_not_installed() {
+    // The north carries 1.0 of the new label's traffic.
+    for (unmeasured, expected) in [(0.1, added()), (0.2, Vec::new())] {
+        let world = chosen_from(asked(&[BETWEEN], &[(BETWEEN, unmeasured)]));
+        assert_eq!(world.moves(), expected, "{unmeasured}");
+    }
+    // What nobody measures of the others is no matter: they stay where they are.
+    let world = chosen_from(asked(&[BETWEEN], &[(NEAR, 5.0), (FAR, 5.0)]));
+    assert_eq!(world.moves(), added());
+}
+
+/// Somewhere else the north has a nearer label, and that is not installed: among the installed ones it
+/// prefers NEAR, which Route 53 said, and is heard there.
+#[test]
+fn whoever_prefers_a_label_in_the_set_that_was_asked_about_backs_it() {
+    let change = |world: &mut World| {
+        world.cell("west", NEAR, |row| row.value_ms = 92.0);
+        world.routing.eyeballs.choice = Choice::Asked(None);
+    };
+    let world = World::with(change);
+    let repointed = vec![(NEAR.into(), Reason::Repoint, Some(FAR.into()))];
+    assert_eq!(world.moves(), repointed);
+    assert_eq!(world.line(NEAR).considered[0].at.as_deref(), Some("north"));
+    // In the search over all labels it backs the label that it would prefer to all others, and no other.
+    let world = World::with(|world| {
+        change(world);
+        world.routing.eyeballs.choice = Choice::All;
+    });
+    assert_eq!(world.moves(), added());
+    // Nobody backs a label of which Route 53 says that others answer for it.
+    let world = World::with(|world| {
+        change(world);
+        world.routing.preferred.insert("north".into(), Label::new(FAR));
+    });
+    assert_eq!(world.moves(), []);
 }

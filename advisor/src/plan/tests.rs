@@ -356,3 +356,39 @@ fn the_steps_of_a_canary_lead_to_the_labels_of_its_plan() {
     start.sort();
     assert_eq!(restored, start);
 }
+
+/// Both arms of a canary have the same labels, so that one which adds or removes some is refused.
+#[test]
+fn a_canary_of_other_labels_is_refused() {
+    let records: Vec<RecordSet> = ["eu-west-1", "us-east-1"]
+        .iter()
+        .map(|region| adopted(region, region, RecordType::A))
+        .collect();
+    let terms = CanaryTerms {
+        plan: String::new(),
+        percents: vec![10, 100],
+        observe_ms: 1,
+        every_ms: 1,
+        brake: BrakeSpec {
+            caller_reference: "nearside-brake-x-g1".into(),
+            region: "us-east-1".into(),
+            alarm: "nearside-brake-x".into(),
+        },
+    };
+    let one = Shares::one("us-east-1");
+    let sao_paulo = Label::new("sa-east-1");
+    let ireland = Label::new("eu-west-1");
+    let added = Move::new(&sao_paulo, None, Some(&one), "add");
+    let removed = Move::new(&ireland, Some(&Shares::one("eu-west-1")), None, "remove");
+    let refused = |step: Move| {
+        World::over(&records, |ground| {
+            let live = live_group(ground.service, ground.records, ground.endpoints).unwrap();
+            let target = ground.route(&live, vec![step], Effect::default());
+            let error = ground.canary(&target, &terms).unwrap_err();
+            assert_eq!(error, CanaryPlanError::OtherLabels);
+            format!("error: {error}\nhint: {}", error.hint())
+        })
+    };
+    assert_eq!(refused(added.clone()), refused(removed));
+    insta::assert_snapshot!(refused(added));
+}

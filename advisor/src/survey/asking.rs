@@ -33,34 +33,17 @@ impl Survey {
         self.routing.eyeballs = rows::eyeballs(config, known);
     }
 
-    /// The labels to ask Route 53 about next, when it answered so far about these: what the program would
-    /// install by orders that fit all answers. `None` where that promises no more than what was asked
-    /// about, or was asked about already.
-    #[must_use]
-    pub fn next_question(&self, config: &Config, answered: &[Next]) -> Option<LabelSet> {
+    /// What the program would install by orders that fit these answers, where those are other labels and
+    /// regret falls by them. That is a promise: it rests on a model.
+    fn promised(&self, config: &Config, answered: &[Next]) -> Option<LabelSet> {
         let mut open = Self { next: None, ..self.clone() };
         open.learn(config, answered);
         open.routing.eyeballs.choice = Choice::All;
-        let rule = settings::advice_rule(&config.evidence);
-        let promised = eyeball::modelled(&self.matrix, &open.routing, &rule)?;
-        let known = answered.iter().any(|next| next.labels == promised.labels);
-        let values = self.values(config, answered);
-        let is_best = values.iter().all(|set| promised.is_better(set.value.as_ref()));
-        (!known && is_best).then_some(promised)
-    }
-
-    /// Of the labels that were asked about beside the installed ones those that are worth most.
-    #[must_use]
-    pub fn best(&self, config: &Config, answered: &[Next]) -> Option<BTreeSet<Label>> {
-        let others = self.values(config, answered).into_iter().skip(1);
-        let best =
-            others.reduce(|best, set| if set.is_better(best.value.as_ref()) { set } else { best });
-        best.map(|best| best.labels)
+        eyeball::modelled(&self.matrix, &open.routing, &settings::advice_rule(&config.evidence))
     }
 
     /// What the installed labels are worth, and then those that were asked about.
-    #[must_use]
-    pub fn values(&self, config: &Config, answered: &[Next]) -> Vec<LabelSet> {
+    fn values(&self, config: &Config, answered: &[&Next]) -> Vec<LabelSet> {
         let rule = settings::advice_rule(&config.evidence);
         let of = |next: Option<&Next>| {
             let mut told = Self { next: next.cloned(), ..self.clone() };
@@ -71,3 +54,108 @@ impl Survey {
         installed.chain(answered.iter().filter_map(|next| of(Some(next)).pop())).collect()
     }
 }
+
+/// How often Route 53 is asked about other labels in one inquiry at most.
+pub const ROUNDS: usize = 8;
+
+/// One inquiry: what Route 53 has answered in it so far.
+///
+/// It asks as if nothing had been asked before, and an answer that stands already only saves its round.
+/// So the same inquiry, made again, asks about no other labels and leaves the same ones standing.
+#[derive(Debug, Clone)]
+pub struct Inquiry {
+    /// What stood when it began, until its turn comes.
+    standing: Option<Next>,
+    /// The answers, the oldest first.
+    answered: Vec<Next>,
+    rounds: usize,
+}
+
+/// What comes next.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// To ask Route 53 about these labels, of which this much is promised.
+    Ask(LabelSet),
+    /// Nothing more.
+    End(Findings),
+}
+
+/// What an inquiry came to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Findings {
+    /// What the installed labels are worth, and then those that were asked about.
+    pub values: Vec<LabelSet>,
+    /// Of the labels that were asked about beside the installed ones those that are worth most: they are
+    /// to be left standing. `None` where no others were asked about.
+    pub best: Option<BTreeSet<Label>>,
+    /// What is promised still, where the rounds are over.
+    pub open: Option<LabelSet>,
+}
+
+impl Inquiry {
+    /// One that begins with what the `next` shadow stands for.
+    #[must_use]
+    pub fn new(standing: Option<Next>) -> Self {
+        Self { standing, answered: Vec::new(), rounds: 0 }
+    }
+
+    /// How often it has asked.
+    #[must_use]
+    pub fn rounds(&self) -> usize {
+        self.rounds
+    }
+
+    /// Takes up an answer.
+    pub fn hear(&mut self, next: Next) {
+        self.answered.retain(|one| one.labels != next.labels);
+        self.answered.push(next);
+    }
+
+    /// Decides what comes next: the labels that promise more than all that were asked about, unless they
+    /// were asked about, too, or the rounds are over.
+    pub fn step(&mut self, survey: &Survey, config: &Config) -> Step {
+        let mut open = self.question(survey, config);
+        if let Some(known) = self.standing.take_if(|one| is_about(open.as_ref(), one)) {
+            self.hear(known);
+            open = self.question(survey, config);
+        }
+        match open {
+            Some(question) if self.rounds < ROUNDS => {
+                self.rounds += 1;
+                Step::Ask(question)
+            }
+            open => {
+                let values = survey.values(config, &self.known());
+                Step::End(Findings { best: best(&values), values, open })
+            }
+        }
+    }
+
+    fn question(&self, survey: &Survey, config: &Config) -> Option<LabelSet> {
+        let promised = survey.promised(config, &self.answered)?;
+        let was_asked = self.answered.iter().any(|next| next.labels == promised.labels);
+        let values = survey.values(config, &self.known());
+        let is_best = values.iter().all(|set| promised.is_better(set.value.as_ref()));
+        (!was_asked && is_best).then_some(promised)
+    }
+
+    /// All answers; of equals what stood before is the first.
+    fn known(&self) -> Vec<&Next> {
+        self.standing.iter().chain(&self.answered).collect()
+    }
+}
+
+fn is_about(question: Option<&LabelSet>, next: &Next) -> bool {
+    question.is_some_and(|set| set.labels == next.labels)
+}
+
+/// The best of all sets but the first, which is installed; of equals the first.
+fn best(values: &[LabelSet]) -> Option<BTreeSet<Label>> {
+    let others = values.iter().skip(1);
+    let best =
+        others.reduce(|best, set| if set.is_better(best.value.as_ref()) { set } else { best });
+    best.map(|best| best.labels.clone())
+}
+
+#[cfg(test)]
+mod tests;
