@@ -38,7 +38,7 @@ def architecture(binary):
         if kind == PT_INTERP:
             raise Refused(
                 "the binary needs a dynamic loader, and the function's system may have another C library\n"
-                "hint: build it with --target x86_64-unknown-linux-musl or aarch64-unknown-linux-musl"
+                "hint: build it with deploy/static.sh"
             )
     if machine not in MACHINES:
         raise Refused(f"the binary is for ELF machine {machine}; Lambda has x86_64 (62) and arm64 (183)")

@@ -31,16 +31,21 @@ def once(binary: str, server: socket.socket) -> float:
     return (arrived - start) * 1000
 
 
-def main() -> None:
-    binary = sys.argv[1]
+def measured(binary: str) -> list[float]:
+    """The times of all starts, in ms, sorted."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(TIMEOUT_S)
-        times = sorted(once(binary, server) for _ in range(RUNS))
+        return sorted(once(binary, server) for _ in range(RUNS))
+
+
+def told(binary: str, times: list[float]) -> str:
+    """The same in a line."""
     p90 = times[int(0.9 * (len(times) - 1))]
-    print(
+    return (
         f"{binary}: start to first sample p50 {statistics.median(times):.1f} ms, "
         f"p90 {p90:.1f} ms, max {times[-1]:.1f} ms ({RUNS} starts)"
     )
 
 
-main()
+if __name__ == "__main__":
+    print(told(sys.argv[1], measured(sys.argv[1])))
