@@ -10,7 +10,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 BYTES_MAX=15000000
-export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}"
+CARGO_TARGET_DIR="$(realpath -m "${CARGO_TARGET_DIR:-target}")"
+export CARGO_TARGET_DIR
 STATIC="$CARGO_TARGET_DIR/static"
 TOOLS="$STATIC/toolchain"
 # Flags from outside would take the place of those below.
@@ -23,7 +24,7 @@ target() { echo "$1-unknown-linux-musl"; }
 # apt-get with lists of its own for both architectures: the machine's stay as they are, and nobody need be root.
 apt() {
   mkdir -p "$TOOLS/apt/lists/partial" "$TOOLS/apt/cache/archives/partial"
-  timeout 300 apt-get -qq -o APT::Architectures::=amd64 -o APT::Architectures::=arm64 \
+  timeout 300 apt-get -qq -o Acquire::Retries=3 -o APT::Architectures::=amd64 -o APT::Architectures::=arm64 \
     -o APT::Sandbox::User=root -o Dir::State::Lists="$TOOLS/apt/lists" -o Dir::Cache="$TOOLS/apt/cache" "$@"
 }
 
@@ -36,8 +37,9 @@ install_packages() {
   dpkg -s "$llvm" >/dev/null 2>&1 || missing+=("$llvm")
   [ "${#missing[@]}" -gt 0 ] || return 0
   [ "$(id -u)" -eq 0 ] || die "packages are missing: ${missing[*]}" "as root: apt-get install ${missing[*]}"
-  { timeout 180 apt-get -qq update && DEBIAN_FRONTEND=noninteractive timeout 600 apt-get -qq -y \
-    --no-install-recommends install "${missing[@]}" >/dev/null; } \
+  { timeout 180 apt-get -qq -o Acquire::Retries=3 update \
+    && DEBIAN_FRONTEND=noninteractive timeout 600 apt-get -qq -y -o Acquire::Retries=3 \
+      --no-install-recommends install "${missing[@]}" >/dev/null; } \
     || die "apt-get install ${missing[*]} failed" "see above"
 }
 
@@ -52,7 +54,9 @@ unpack_toolchain() {
     libgcc-11-dev libgcc-11-dev-arm64-cross \
     && apt download "$(dpkg-deb -f libstd-rust-web-dev_*.deb Depends | grep -o 'libstd-rust-web-[0-9.]*')") \
     || die "Debian's packages of Rust cannot be had" "they are in bookworm and bookworm-security: check /etc/apt"
-  for package in "$TOOLS"/debs/{rustc-web,libstd-rust-web,musl-dev,libgcc-11-dev}*.deb; do dpkg -x "$package" "$TOOLS"; done
+  for package in "$TOOLS"/debs/{rustc-web,libstd-rust-web,musl-dev,libgcc-11-dev}*.deb; do
+    dpkg -x "$package" "$TOOLS"
+  done
   dpkg --fsys-tarfile "$TOOLS"/debs/rust-web-src_*.deb \
     | tar x -C "$TOOLS" --strip-components=4 --wildcards './usr/src/rustc-*/library/*'
   rm -rf "$TOOLS/apt"
@@ -89,6 +93,8 @@ build_std() {
     to="$TOOLS/usr/lib/rustlib/$(target "$arch")/lib"
     [ ! -e "$to/complete" ] || continue
     mkdir -p "$to"
+    # What was built against another one does not fit.
+    rm -rf "${CARGO_TARGET_DIR:?}/$(target "$arch")"
     cp "$TOOLS/std/$(target "$arch")"/release/deps/*.rlib "$to"
     # Rust asks for LLVM's unwinder; GCC's has the same functions. From version 12 on it needs glibc.
     cp "$TOOLS"/usr/lib/gcc*/"$arch-linux-gnu"/11/libgcc_eh.a "$to/libunwind.a"
@@ -127,7 +133,7 @@ deliver() {
     esac
     bytes="$(stat -c %s "$binary")"
     [ "$name" = advisor ] || [ "$bytes" -lt "$BYTES_MAX" ] \
-      || die "$binary has $bytes bytes, $BYTES_MAX or more" "cargo bloat --profile dist says of what"
+      || die "$binary has $bytes bytes, $BYTES_MAX or more" "size -A says of what kind"
     printf '%s: static, %s, %s bytes\n' "$binary" "$machine" "$bytes"
   done
 }

@@ -197,3 +197,4 @@ def test_scripts_are_sound():
     scripts = [DEPLOY / "lambda/bootstrap", *sorted((DEPLOY / "terraform/advisor").glob("*.sh"))]
     assert len(scripts) == 3
     subprocess.run([shellcheck, "--shell=sh", *scripts], check=True, timeout=30)
+    subprocess.run([shellcheck, DEPLOY / "static.sh"], check=True, timeout=30)

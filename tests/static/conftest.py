@@ -1,4 +1,4 @@
-"""Where the static programs lie, and how a lab is started: by the static `advisor` too."""
+"""Where the static programs lie, and the lab that they meet: that is the ordinary build's."""
 
 import os
 import pathlib
@@ -6,6 +6,8 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 STATIC = pathlib.Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target") / "static"
+PROBE = STATIC / "x86_64" / "probe"
+# `tests/run --full` builds both programs.
+PROGRAMS = os.environ.get("NEARSIDE_STATIC", "probe").split()
 
-sys.path[:0] = [str(ROOT / "tests/third_party"), str(ROOT / "tests/bench"), str(ROOT / "deploy/lambda")]
-os.environ["NEARSIDE_BIN"] = str(STATIC / "x86_64")
+sys.path[:0] = [str(ROOT / "tests" / folder) for folder in ("third_party", "bench")]
