@@ -1,4 +1,4 @@
-"""Where the static programs lie, and the lab that they meet: that is the ordinary build's."""
+"""Where the static programs lie, and the lab that they meet: the ordinary build's, unless `advisor` is static too."""
 
 import os
 import pathlib
@@ -9,5 +9,7 @@ STATIC = pathlib.Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target") / "
 PROBE = STATIC / "x86_64" / "probe"
 # `tests/run --full` builds both programs.
 PROGRAMS = os.environ.get("NEARSIDE_STATIC", "probe").split()
+if "advisor" in PROGRAMS:
+    os.environ["NEARSIDE_BIN"] = str(STATIC / "x86_64")
 
 sys.path[:0] = [str(ROOT / "tests" / folder) for folder in ("third_party", "bench")]
