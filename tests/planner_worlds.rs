@@ -9,7 +9,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use advisor::advice::{AdviceRule, Eyeballs, Routing, advise};
-use advisor::evidence::EvidenceRule;
 use advisor::matrix::{CellBlock, CostRule, Matrix};
 use advisor::name::Label;
 use lab::random::stream;
@@ -23,19 +22,6 @@ const BLOCK_MS: i64 = 2_000;
 const BLOCKS: i64 = 18;
 const HARM_MS: f64 = 5.0;
 const WORLDS: u64 = 200;
-
-fn rule() -> AdviceRule {
-    let evidence = EvidenceRule {
-        blocks: 18,
-        volatile_blocks: 42,
-        alpha: 0.05,
-        min_gain_ms: 5.0,
-        min_gain_share: 0.05,
-        volatility_slots: 60,
-        max_failure_excess: 0.005,
-    };
-    AdviceRule { evidence, triangle_ms: 20.0, harm_ms: HARM_MS }
-}
 
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
@@ -105,7 +91,7 @@ struct Result {
 
 fn plan(seed: u64) -> Result {
     let world = World::generate(&Scenario::random(seed).unwrap(), seed).unwrap();
-    let advice = advise(&measure(&world, seed), &routing(&world), &rule());
+    let advice = advise(&measure(&world, seed), &routing(&world), &AdviceRule::default());
     let own: BTreeMap<&str, &str> = world.initial_labels().into_iter().map(|l| (l, l)).collect();
     let after: BTreeMap<&str, &str> = advice
         .labels

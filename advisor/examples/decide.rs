@@ -12,7 +12,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use advisor::advice::{AdviceRule, Choice, EyeballRow, Eyeballs, Routing, advise};
-use advisor::evidence::EvidenceRule;
 use advisor::matrix::{CellBlock, CostRule, Matrix};
 use advisor::name::Label;
 use advisor::regret::regret;
@@ -103,19 +102,6 @@ fn routing(of_clients: bool) -> Routing {
     }
 }
 
-fn rule() -> AdviceRule {
-    let evidence = EvidenceRule {
-        blocks: 18,
-        volatile_blocks: 42,
-        alpha: 0.05,
-        min_gain_ms: 5.0,
-        min_gain_share: 0.05,
-        volatility_slots: 84,
-        max_failure_excess: 0.005,
-    };
-    AdviceRule { evidence, triangle_ms: 20.0, harm_ms: 5.0 }
-}
-
 /// The most memory that this process ever held, in MB, as Linux says.
 fn peak_mb() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
@@ -131,9 +117,10 @@ fn main() {
         let begin = Instant::now();
         let matrix = Matrix::build(&rows, CostRule { cold_share: 0.2, block_ms: BLOCK_MS });
         let (built, begin_advice) = (begin.elapsed(), Instant::now());
-        let advice = advise(&matrix, &routing, &rule());
+        let rule = AdviceRule::default();
+        let advice = advise(&matrix, &routing, &rule);
         let (advised, begin_regret) = (begin_advice.elapsed(), Instant::now());
-        let lines = regret(&matrix, &routing, &rule().evidence).len();
+        let lines = regret(&matrix, &routing, &rule.evidence).len();
         println!(
             "{name}: matrix {built:.0?}, advice {:.0?} ({} of {} labels move), regret {:.0?} ({lines} \
              rows), all {:.0?}",

@@ -14,7 +14,7 @@ use crate::{eyeball, witness};
 /// The share of a catchment's traffic that measured clients must carry before it is changed.
 pub const COVERED: f64 = 0.9;
 
-/// The figures of both rules beside the block test's own.
+/// The figures of both rules beside the block test's own, with the same defaults as a configuration's.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AdviceRule {
     /// The block test.
@@ -24,6 +24,12 @@ pub struct AdviceRule {
     pub triangle_ms: f64,
     /// What any vantage of a catchment may lose.
     pub harm_ms: f64,
+}
+
+impl Default for AdviceRule {
+    fn default() -> Self {
+        Self { evidence: EvidenceRule::default(), triangle_ms: 20.0, harm_ms: 5.0 }
+    }
 }
 
 /// Where things are, apart from what was measured.

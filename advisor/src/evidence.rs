@@ -13,7 +13,7 @@ use crate::statistics::{
 /// Blocks of history before a pair's volatility is judged: 14 days of 4 h blocks.
 const VOLATILITY_JUDGED_FROM: usize = 84;
 
-/// The figures of the test; the defaults are the configuration's.
+/// The figures of the test; the defaults are those of a configuration that says nothing of them.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct EvidenceRule {
     /// Valid blocks that a verdict needs.
@@ -30,6 +30,20 @@ pub struct EvidenceRule {
     pub volatility_slots: u32,
     /// How much more often a challenger may fail: a share.
     pub max_failure_excess: f64,
+}
+
+impl Default for EvidenceRule {
+    fn default() -> Self {
+        Self {
+            blocks: 18,
+            volatile_blocks: 42,
+            alpha: 0.05,
+            min_gain_ms: 5.0,
+            min_gain_share: 0.05,
+            volatility_slots: 84,
+            max_failure_excess: 0.005,
+        }
+    }
 }
 
 impl EvidenceRule {

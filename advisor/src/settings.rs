@@ -19,9 +19,6 @@ use crate::plan::Thresholds;
 use crate::weights::WeightRule;
 use crate::zone::{ExistingHealthCheck, HealthCheckSpec};
 
-/// How much more often a challenger may fail: half a percentage point.
-const MAX_FAILURE_EXCESS: f64 = 0.005;
-
 /// Why the configuration does not suffice for planning.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SettingsError {
@@ -82,7 +79,8 @@ pub fn evidence_rule(settings: &EvidenceSettings) -> EvidenceRule {
         min_gain_ms: settings.min_gain_ms,
         min_gain_share: settings.min_gain_share,
         volatility_slots: u32::try_from(history).unwrap_or(u32::MAX),
-        max_failure_excess: MAX_FAILURE_EXCESS,
+        // The one figure that no key sets.
+        ..EvidenceRule::default()
     }
 }
 
@@ -218,4 +216,28 @@ pub fn endpoint_targets(
 
 fn short_hash(text: &str) -> String {
     sha256_hex(text.as_bytes())[..12].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use probe::config::{DEFAULTS, Flags, build};
+
+    #[test]
+    fn a_configuration_that_says_nothing_of_them_has_the_rules_own_figures() {
+        let text = r#"
+            name = "api.example.com"
+            zone = "example.com"
+            [[vantage]]
+            id = "eu-west-1"
+            population = "cloud"
+            [[endpoint]]
+            id = "eu-west-1"
+            region = "eu-west-1"
+            kind = "regional"
+            url = "https://api.example.com/"
+        "#;
+        let config = build(DEFAULTS, text, &BTreeMap::new(), &Flags::default()).unwrap();
+        assert_eq!(advice_rule(&config.evidence), AdviceRule::default());
+    }
 }

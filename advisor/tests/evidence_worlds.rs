@@ -40,15 +40,7 @@ fn worlds() -> u64 {
 }
 
 fn rule(min_gain_ms: f64) -> EvidenceRule {
-    EvidenceRule {
-        blocks: 18,
-        volatile_blocks: VOLATILE_BLOCKS,
-        alpha: 0.05,
-        min_gain_ms,
-        min_gain_share: 0.05,
-        volatility_slots: 84,
-        max_failure_excess: 0.005,
-    }
+    EvidenceRule { min_gain_ms, ..EvidenceRule::default() }
 }
 
 /// The matrix that a store would give at the end of block `until`.

@@ -7,7 +7,7 @@ use advisor::plan::{CanaryTerms, Intent, Plan};
 use lab::route53::health::AlarmState;
 use lab::route53::model::RecordSet;
 
-use crate::stage::{Stage, Stopping};
+use crate::stage::{Stage, without_check_ids};
 
 /// More calls than any step of these tests makes.
 const CALLS_MAX: usize = 200;
@@ -28,32 +28,11 @@ async fn next(stage: &Stage, target: &Plan, terms: &CanaryTerms) -> Option<Plan>
     view.ground(stage.setup.now_ms()).canary(target, terms).unwrap()
 }
 
-/// Takes a step and stops at a call. `false`: it came to its end before that call.
-async fn stopped(stage: &Stage, step: &Plan, stop_at: usize, after: bool) -> bool {
-    let cleared = stage.cleared(step).await.unwrap();
-    let zone = Stopping::new(&stage.zone, stop_at, after);
-    let mut applier = stage.applier(&zone, &stage.journal_path());
-    match zone.run(applier.apply(&cleared)).await {
-        Some(done) => {
-            assert_eq!(done.unwrap().ending, Ending::Applied);
-            false
-        }
-        None => true,
-    }
-}
-
 /// Takes all steps that are left.
 async fn finish(stage: &Stage, target: &Plan, terms: &CanaryTerms) {
     while let Some(step) = next(stage, target, terms).await {
-        assert!(!stopped(stage, &step, 0, false).await);
+        assert!(!stage.stopped(&step, 0, false).await);
     }
-}
-
-fn without_check_ids(mut sets: Vec<RecordSet>) -> Vec<RecordSet> {
-    for id in sets.iter_mut().filter_map(|set| set.health_check_id.as_mut()) {
-        *id = "one of ours".into();
-    }
-    sets
 }
 
 async fn roll_back(stage: &Stage, before: &[RecordSet], when: &str) {
@@ -87,11 +66,11 @@ async fn a_canary_stopped_at_any_call_ends_as_planned_or_as_before() {
                 let of_all = terms(&stage, &target).await;
                 for _ in 0..crashed_step {
                     let step = next(&stage, &target, &of_all).await.unwrap();
-                    assert!(!stopped(&stage, &step, 0, false).await);
+                    assert!(!stage.stopped(&step, 0, false).await);
                 }
                 let step = next(&stage, &target, &of_all).await.unwrap();
                 assert!(matches!(step.intent, Intent::Canary { .. }));
-                let was_stopped = stopped(&stage, &step, stop_at, after).await;
+                let was_stopped = stage.stopped(&step, stop_at, after).await;
                 points += u32::from(was_stopped);
                 if was_stopped && resumes {
                     let outcome = stage.writer().await.resume().await;

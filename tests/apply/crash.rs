@@ -3,11 +3,11 @@
 use std::io::Write as _;
 
 use advisor::journal::{Ending, Journal};
-use lab::route53::model::{Action, RecordSet};
+use lab::route53::model::Action;
 use nearside::failure::Exit;
 
 use crate::drift::{change, foreign_label};
-use crate::stage::{Stage, Stopping};
+use crate::stage::{Stage, Stopping, without_check_ids};
 
 /// More calls than any operation of these tests makes.
 const CALLS_MAX: usize = 200;
@@ -16,29 +16,6 @@ const CALLS_MAX: usize = 200;
 enum Then {
     Resume,
     Rollback,
-}
-
-/// Applies a new plan and stops at a call. `false`: it came to its end before that call.
-async fn stopped_apply(stage: &Stage, stop_at: usize, after: bool) -> bool {
-    let plan = stage.plan().await;
-    let cleared = stage.cleared(&plan).await.unwrap();
-    let zone = Stopping::new(&stage.zone, stop_at, after);
-    let mut applier = stage.applier(&zone, &stage.journal_path());
-    match zone.run(applier.apply(&cleared)).await {
-        Some(done) => {
-            assert_eq!(done.unwrap().ending, Ending::Applied);
-            false
-        }
-        None => true,
-    }
-}
-
-/// Each operation makes its own checks: what they are called differs, that they are named does not.
-fn without_check_ids(mut sets: Vec<RecordSet>) -> Vec<RecordSet> {
-    for id in sets.iter_mut().filter_map(|set| set.health_check_id.as_mut()) {
-        *id = "one of ours".into();
-    }
-    sets
 }
 
 /// A crash in the middle of writing an entry leaves a part of a line.
@@ -70,7 +47,7 @@ async fn recover(stage: &Stage, then: Then, when: &str) {
 async fn an_apply_stopped_at_any_call_ends_as_planned_or_as_before() {
     let stage = Stage::start().await;
     let before = stage.rest_of_zone();
-    assert!(!stopped_apply(&stage, 0, false).await);
+    assert!(!stage.stopped(&stage.plan().await, 0, false).await);
     let planned = without_check_ids(stage.rest_of_zone());
     stage.writer().await.rollback(None, true).await.unwrap().expect("it stands");
     let mut points = 0;
@@ -81,7 +58,7 @@ async fn an_apply_stopped_at_any_call_ends_as_planned_or_as_before() {
                     "stopped {} call {stop_at}, {then:?}",
                     if after { "after" } else { "before" }
                 );
-                let stopped = stopped_apply(&stage, stop_at, after).await;
+                let stopped = stage.stopped(&stage.plan().await, stop_at, after).await;
                 if stopped {
                     points += 1;
                     if stop_at % 2 == 0 {

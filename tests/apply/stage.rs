@@ -10,7 +10,7 @@ use std::time::Duration;
 use advisor::answers::Answers as _;
 use advisor::apply::{Applier, Patience};
 use advisor::guard::{Cleared, Refusal, Situation, guard};
-use advisor::journal::Journal;
+use advisor::journal::{Ending, Journal};
 use advisor::name::{Label, Name};
 use advisor::observe::Observer;
 use advisor::plan::{Effect, Move, Plan};
@@ -57,6 +57,14 @@ pub(crate) fn quick() -> Options {
         health_interval: Duration::from_millis(300),
         ..Options::default()
     }
+}
+
+/// Each operation makes its own checks: what they are called differs, that they are named does not.
+pub(crate) fn without_check_ids(mut sets: Vec<model::RecordSet>) -> Vec<model::RecordSet> {
+    for id in sets.iter_mut().filter_map(|set| set.health_check_id.as_mut()) {
+        *id = "one of ours".into();
+    }
+    sets
 }
 
 pub(crate) struct Stage {
@@ -157,6 +165,20 @@ impl Stage {
             clock: self.setup.clock.as_ref(),
             journal: Journal::open(journal).unwrap(),
             patience: patience(),
+        }
+    }
+
+    /// Applies a plan and stops at a call. `false`: it came to its end before that call.
+    pub(crate) async fn stopped(&self, plan: &Plan, stop_at: usize, after: bool) -> bool {
+        let cleared = self.cleared(plan).await.unwrap();
+        let zone = Stopping::new(&self.zone, stop_at, after);
+        let mut applier = self.applier(&zone, &self.journal_path());
+        match zone.run(applier.apply(&cleared)).await {
+            Some(done) => {
+                assert_eq!(done.unwrap().ending, Ending::Applied);
+                false
+            }
+            None => true,
         }
     }
 

@@ -79,19 +79,7 @@ impl World {
                 cooling: BTreeMap::new(),
                 eyeballs: Eyeballs::default(),
             },
-            rule: AdviceRule {
-                evidence: EvidenceRule {
-                    blocks: 18,
-                    volatile_blocks: 42,
-                    alpha: 0.05,
-                    min_gain_ms: 5.0,
-                    min_gain_share: 0.05,
-                    volatility_slots: 84,
-                    max_failure_excess: 0.005,
-                },
-                triangle_ms: 20.0,
-                harm_ms: 5.0,
-            },
+            rule: AdviceRule::default(),
         }
     }
 

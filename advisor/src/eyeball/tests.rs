@@ -5,7 +5,6 @@ use probe::store::WindowSet;
 
 use super::*;
 use crate::advice::{Eyeballs, LabelSet};
-use crate::evidence::EvidenceRule;
 use crate::matrix::{CellBlock, CostRule};
 
 const NEAR: &str = "eu-west-1";
@@ -81,16 +80,7 @@ impl World {
     }
 
     fn advice(&self) -> Advice {
-        let evidence = EvidenceRule {
-            blocks: 18,
-            volatile_blocks: 42,
-            alpha: 0.05,
-            min_gain_ms: 5.0,
-            min_gain_share: 0.05,
-            volatility_slots: 84,
-            max_failure_excess: 0.005,
-        };
-        let rule = AdviceRule { evidence, triangle_ms: 20.0, harm_ms: 5.0 };
+        let rule = AdviceRule::default();
         let matrix = Matrix::build(&self.rows, CostRule { cold_share: 0.0, block_ms: 1_000 });
         advise(&matrix, &self.routing, &rule)
     }
