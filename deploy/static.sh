@@ -21,6 +21,9 @@ die() { printf 'static.sh: %s\nhint: %s\n' "$1" "$2" >&2; exit 1; }
 
 target() { echo "$1-unknown-linux-musl"; }
 
+# A list of somebody else's that cannot be read does no harm.
+other_lists() { echo "static.sh: not all lists of packages could be read; going on with those that could" >&2; }
+
 # apt-get with lists of its own for both architectures: the machine's stay as they are, and nobody need be root.
 apt() {
   mkdir -p "$TOOLS/apt/lists/partial" "$TOOLS/apt/cache/archives/partial"
@@ -37,10 +40,9 @@ install_packages() {
   dpkg -s "$llvm" >/dev/null 2>&1 || missing+=("$llvm")
   [ "${#missing[@]}" -gt 0 ] || return 0
   [ "$(id -u)" -eq 0 ] || die "packages are missing: ${missing[*]}" "as root: apt-get install ${missing[*]}"
-  { timeout 180 apt-get -qq -o Acquire::Retries=3 update \
-    && DEBIAN_FRONTEND=noninteractive timeout 600 apt-get -qq -y -o Acquire::Retries=3 \
-      --no-install-recommends install "${missing[@]}" >/dev/null; } \
-    || die "apt-get install ${missing[*]} failed" "see above"
+  timeout 180 apt-get -qq -o Acquire::Retries=3 update || other_lists
+  DEBIAN_FRONTEND=noninteractive timeout 600 apt-get -qq -y -o Acquire::Retries=3 --no-install-recommends \
+    install "${missing[@]}" >/dev/null || die "apt-get install ${missing[*]} failed" "see above"
 }
 
 # Debian's compiler, the library's source, and musl for both machines.
@@ -48,7 +50,7 @@ unpack_toolchain() {
   local package
   [ ! -e "$TOOLS/unpacked" ] || return 0
   rm -rf "$TOOLS"
-  apt update || die "Debian's lists cannot be read" "check the network and /etc/apt"
+  apt update || other_lists
   mkdir -p "$TOOLS/debs"
   (cd "$TOOLS/debs" && apt download rustc-web libstd-rust-web-dev rust-web-src musl-dev:amd64 musl-dev:arm64 \
     libgcc-11-dev libgcc-11-dev-arm64-cross \
