@@ -159,18 +159,51 @@ fn a_newer_store_is_refused_and_left_alone() {
     assert_eq!(std::fs::read(&path).unwrap(), before);
 }
 
+/// What every way of opening a store says of a path.
+fn refusals(path: &std::path::Path) -> [String; 3] {
+    [Store::open(path), Store::open_existing(path), Store::open_read_only(path)]
+        .map(|opened| opened.unwrap_err().to_string())
+}
+
 #[test]
 fn a_file_that_is_no_store_is_refused_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("text.sqlite");
-    std::fs::write(
-        &path,
-        "not a database, and long enough to have a header of its own\n".repeat(9),
-    )
-    .unwrap();
-    let before = std::fs::read(&path).unwrap();
-    assert!(matches!(Store::open(&path), Err(StoreError::Sqlite { .. })));
-    assert_eq!(std::fs::read(&path).unwrap(), before);
+    let path = |name: &str| folder.path().join(name);
+    let text = "not a database, and long enough to have a header of its own\n".repeat(9);
+    std::fs::write(path("text.sqlite"), text).unwrap();
+    let other = rusqlite::Connection::open(path("other.sqlite")).unwrap();
+    other.execute_batch("CREATE TABLE meta (a); INSERT INTO meta VALUES (1);").unwrap();
+    other.close().unwrap();
+    for name in ["text.sqlite", "other.sqlite"] {
+        let path = path(name);
+        let before = std::fs::read(&path).unwrap();
+        let said = format!("{} is no store of measurements", path.display());
+        assert_eq!(refusals(&path), [0; 3].map(|_| said.clone()));
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
+    let beside = std::fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(beside, 2, "nothing is put beside them");
+}
+
+#[test]
+fn an_empty_file_is_made_a_store_by_its_writer_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("empty.sqlite");
+    std::fs::write(&path, b"").unwrap();
+    let error = Store::open_existing(&path).unwrap_err();
+    assert_eq!(error.to_string(), format!("store {} is an empty file", path.display()));
+    assert!(std::fs::read(&path).unwrap().is_empty());
+    // As a writer leaves it that was killed while it made the file.
+    Store::open(&path).unwrap();
+    Store::open_existing(&path).unwrap();
+}
+
+#[test]
+fn a_folder_is_called_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = format!("store {} is a folder", folder.path().display());
+    assert_eq!(refusals(folder.path()), [0; 3].map(|_| said.clone()));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
 #[test]

@@ -43,6 +43,18 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
+    /// There is a folder.
+    #[error("store {} is a folder", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The file holds something else.
+    #[error("{} is no store of measurements", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file was written by a newer version.
     #[error("store {} has schema {found}, newer than {known}, the newest known here", path.display())]
     Newer {
@@ -99,6 +111,7 @@ impl StoreError {
             Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => {
                 Self::Busy { path }
             }
+            Some(rusqlite::ErrorCode::NotADatabase) => Self::Foreign { path },
             _ => Self::Sqlite { path, cause },
         }
     }
@@ -110,6 +123,8 @@ impl StoreError {
             Self::Absent { .. } | Self::Blank { .. } => {
                 Some("measure first, or name another store with --store")
             }
+            Self::Folder { .. } => Some("name a file in it with --store sqlite:FOLDER/FILE"),
+            Self::Foreign { .. } => Some("name another file with --store: this one stays as it is"),
             Self::Newer { .. } => Some("use the version that wrote it, or name another store"),
             Self::Full { .. } => Some("free some space; the windows are kept and written then"),
             Self::Busy { .. } => Some("end the other writer, or name another store"),

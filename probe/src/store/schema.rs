@@ -79,11 +79,10 @@ CREATE TABLE ways (
     UNIQUE (start_ms, series, edges, is_api, region));
 ";
 
-/// Opens the file, makes the tables where there are none, refuses what it does not know.
+/// Opens the file, makes the tables where there are none and they may be made, refuses what it does
+/// not know.
 pub(super) fn open(path: &Path, create: bool) -> Result<Connection, StoreError> {
-    if !create && !path.exists() {
-        return Err(StoreError::Absent { path: path.to_owned() });
-    }
+    check_path(path, create)?;
     let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     if create {
         flags |= OpenFlags::SQLITE_OPEN_CREATE;
@@ -91,8 +90,7 @@ pub(super) fn open(path: &Path, create: bool) -> Result<Connection, StoreError> 
     let fault = |cause| StoreError::from_sqlite(path, cause);
     let mut connection = Connection::open_with_flags(path, flags).map_err(fault)?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(fault)?;
-    // The version is read before anything is written: a newer store stays byte for byte.
-    check_version(path, &connection)?;
+    check_contents(path, &connection, create)?;
     connection.pragma_update(None, "journal_mode", "wal").map_err(fault)?;
     connection.pragma_update(None, "synchronous", "normal").map_err(fault)?;
     make_tables(path, &mut connection)?;
@@ -101,20 +99,23 @@ pub(super) fn open(path: &Path, create: bool) -> Result<Connection, StoreError> 
 
 /// Opens a store that is there and of this version, to read only.
 pub(super) fn open_read_only(path: &Path) -> Result<Connection, StoreError> {
-    if !path.exists() {
-        return Err(StoreError::Absent { path: path.to_owned() });
-    }
+    check_path(path, false)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let fault = |cause| StoreError::from_sqlite(path, cause);
     let connection = Connection::open_with_flags(path, flags).map_err(fault)?;
     connection.busy_timeout(BUSY_TIMEOUT_READER).map_err(fault)?;
-    check_version(path, &connection)?;
-    let tables = "SELECT count(*) FROM sqlite_master";
-    let tables: i64 = connection.query_row(tables, (), |row| row.get(0)).map_err(fault)?;
-    if tables == 0 {
-        return Err(StoreError::Blank { path: path.to_owned() });
-    }
+    check_contents(path, &connection, false)?;
     Ok(connection)
+}
+
+/// SQLite says of a folder that it cannot be opened, or that there is an I/O error.
+fn check_path(path: &Path, create: bool) -> Result<(), StoreError> {
+    let path = || path.to_owned();
+    match std::fs::metadata(path()) {
+        Ok(found) if found.is_dir() => Err(StoreError::Folder { path: path() }),
+        Err(_) if !create => Err(StoreError::Absent { path: path() }),
+        _ => Ok(()),
+    }
 }
 
 fn version(path: &Path, connection: &Connection) -> Result<i64, StoreError> {
@@ -123,12 +124,21 @@ fn version(path: &Path, connection: &Connection) -> Result<i64, StoreError> {
         .map_err(|cause| StoreError::from_sqlite(path, cause))
 }
 
-fn check_version(path: &Path, connection: &Connection) -> Result<(), StoreError> {
+/// Looks before anything is written: what is newer, or no store at all, stays byte for byte.
+fn check_contents(path: &Path, connection: &Connection, create: bool) -> Result<(), StoreError> {
     let found = version(path, connection)?;
     if found > SCHEMA {
         return Err(StoreError::Newer { path: path.to_owned(), found, known: SCHEMA });
     }
-    Ok(())
+    let sql = "SELECT count(*), count(*) FILTER (WHERE name IN ('meta', 'series', 'blocks'))
+        FROM sqlite_master";
+    let counted = connection.query_row(sql, (), |row| Ok((row.get(0)?, row.get(1)?)));
+    match counted.map_err(|cause| StoreError::from_sqlite(path, cause))? {
+        (0, _) if create => Ok(()),
+        (0, _) => Err(StoreError::Blank { path: path.to_owned() }),
+        (_, 3) => Ok(()),
+        (_, _) => Err(StoreError::Foreign { path: path.to_owned() }),
+    }
 }
 
 fn make_tables(path: &Path, connection: &mut Connection) -> Result<(), StoreError> {
