@@ -73,6 +73,15 @@ def test_the_function_is_what_the_probe_takes():
     assert function["FunctionName"] == "${Name}" and resources["Probe"]["DependsOn"] == "Log"
 
 
+def test_who_is_to_tell_of_trouble_may_tell_it():
+    """A topic that names nobody takes alarms of its account, and no event of EventBridge."""
+    resources = template("monitoring.yaml")["Resources"]
+    statements = resources["MayTell"]["Properties"]["PolicyDocument"]["Statement"]
+    told = {one["Principal"]["Service"] for one in statements if one["Action"] == "sns:Publish"}
+    assert told == {"cloudwatch.amazonaws.com", "events.amazonaws.com"}
+    assert template("advisor.yaml")["Resources"]["Failed"]["Type"] == "AWS::Events::Rule"
+
+
 def test_names_stay_within_what_lambda_allows():
     """A function is called as it is told: a StackSet's stack name alone would fill the 64 characters."""
     pattern = template("fleet.yaml")["Parameters"]["Name"]["AllowedPattern"]

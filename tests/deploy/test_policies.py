@@ -81,6 +81,18 @@ def test_reading_cannot_write():
     assert granted("read-only") & granted("apply") == set()
 
 
+def test_who_plans_cannot_change_what_the_task_that_applies_runs():
+    """Program and configuration lie in the bucket that plans are delivered to."""
+    delivering, = [one for one in policy("plan").values() if "s3:PutObject" in actions([one])]
+    assert delivering["Resource"] == [f"arn:${{partition}}:s3:::${{bucket}}/{folder}/*" for folder in ("plans", "reports")]
+    script = "".join(
+        line for name in ("PlanTask", "ApplyTask")
+        for line in template("advisor.yaml")["Resources"][name]["Properties"]["ContainerDefinitions"][0]["Command"]
+    )
+    assert set(re.findall(r's3 cp[^"]* /tmp/\S+ "s3://\$BUCKET/(\w+)/', script)) == {"plans"}
+    assert {"program", "config"} <= set(re.findall(r'"s3://\$BUCKET/(\w+)/', script))
+
+
 def test_changes_are_limited_to_one_zone_and_its_names():
     statements = policy("apply").values()
     change, = [one for one in statements if "route53:ChangeResourceRecordSets" in actions([one])]

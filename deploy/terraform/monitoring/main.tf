@@ -19,6 +19,34 @@ resource "aws_sns_topic" "alarms" {
   display_name = "Nearside"
 }
 
+data "aws_caller_identity" "here" {}
+
+# The alarms here, and rules of EventBridge, which may publish nowhere without being named.
+resource "aws_sns_topic_policy" "alarms" {
+  region = var.region
+  arn    = aws_sns_topic.alarms.arn
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid       = "AlarmsOfThisAccount"
+        Effect    = "Allow"
+        Principal = { Service = "cloudwatch.amazonaws.com" }
+        Action    = "sns:Publish"
+        Resource  = aws_sns_topic.alarms.arn
+        Condition = { StringEquals = { "aws:SourceAccount" = data.aws_caller_identity.here.account_id } }
+      },
+      {
+        Sid       = "Events"
+        Effect    = "Allow"
+        Principal = { Service = "events.amazonaws.com" }
+        Action    = "sns:Publish"
+        Resource  = aws_sns_topic.alarms.arn
+      },
+    ]
+  })
+}
+
 resource "aws_sns_topic_subscription" "email" {
   count     = var.alarm_email == "" ? 0 : 1
   region    = var.region
