@@ -38,6 +38,10 @@ pub struct InitArgs {
     /// The role to assume for API Gateway, where it belongs to another account
     #[arg(long, value_name = "ARN")]
     pub api_role: Option<String>,
+    /// Write what a fleet of functions needs: vantages in all Regions that every account has, one round a
+    /// minute, and the metrics of all of them in this Region
+    #[arg(long, value_name = "REGION")]
+    pub fleet: Option<String>,
     /// Replace a configuration that is there
     #[arg(long)]
     pub force: bool,

@@ -77,6 +77,7 @@ fn wishes(args: &InitArgs) -> Wishes {
         ca_file: args.cacert.as_ref().map(|path| path.display().to_string()),
         zone_role: args.zone_role.clone(),
         api_role: args.api_role.clone(),
+        fleet: args.fleet.clone(),
     }
 }
 
@@ -121,9 +122,10 @@ async fn listings(
         [] => probe::place::commercial_regions().map(|place| place.region.to_owned()).collect(),
         named => named.to_vec(),
     };
-    for region in &regions {
+    let named = args.fleet.iter().map(|region| ("--fleet", region));
+    for (flag, region) in regions.iter().map(|region| ("--region", region)).chain(named) {
         if probe::place::region(region).is_none() {
-            let message = format!("--region {region}: there is no such Region");
+            let message = format!("{flag} {region}: there is no such Region");
             return Err(Failure::new(Exit::Usage, message).hint("write it like eu-west-1"));
         }
     }

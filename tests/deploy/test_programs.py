@@ -171,6 +171,16 @@ def test_the_example_is_a_configuration_and_its_price_is_the_documented_one():
     assert rows["sum"] == f"{bill['usd']:.2f}" and f"{bill['usd_most']:.2f}" in document
 
 
+def test_a_fleet_is_the_same_everywhere():
+    """What `advisor init --fleet` writes, what the runbook deploys, and what the example has."""
+    source = (ROOT / "advisor/src/discover/text.rs").read_text()
+    listed = re.search(r"const FLEET: [^=]*= \[(.*?)\];", source, re.DOTALL)[1]
+    written = set(re.findall(r'"([a-z0-9-]+)"', listed))
+    runbook = re.search(r'export REGIONS="([^"]+)"', (ROOT / "docs/runbook.md").read_text())[1].split()
+    example = {one["id"] for one in tomllib.loads((DEPLOY / "nearside.toml").read_text())["vantage"]}
+    assert written == set(runbook) == example and len(runbook) == len(written) == 17
+
+
 def test_what_is_packed_is_there():
     """The Debian package's files, but those that a build makes."""
     manifest = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]["metadata"]

@@ -61,6 +61,8 @@ pub struct Wishes {
     pub zone_role: Option<String>,
     /// The role to assume for API Gateway.
     pub api_role: Option<String>,
+    /// The Region that holds the metrics of a fleet of functions, where there is to be one.
+    pub fleet: Option<String>,
 }
 
 /// Why there is no name to configure.

@@ -103,6 +103,7 @@ fn wishes() -> Wishes {
         ca_file: None,
         zone_role: None,
         api_role: None,
+        fleet: None,
     }
 }
 
@@ -156,6 +157,7 @@ fn wishes_are_written_and_awkward_text_stays_text() {
         ca_file: Some("/tmp/a \\ b.pem".into()),
         zone_role: Some("arn:aws:iam::123456789012:role/zone".into()),
         api_role: None,
+        fleet: None,
     };
     let config = read_back(&text(&found, &draft(&found), &wishes));
     assert_eq!(config.endpoints[0].url.path, "/a\"b");
@@ -164,6 +166,29 @@ fn wishes_are_written_and_awkward_text_stays_text() {
     assert_eq!(config.probe.ca_file.unwrap().to_str().unwrap(), "/tmp/a \\ b.pem");
     assert!(config.aws.zone_role.unwrap().ends_with("role/zone"));
     assert_eq!(config.dns.servers, ["127.0.0.1:53".parse().unwrap()]);
+}
+
+#[test]
+fn a_fleet_measures_from_everywhere_once_a_minute() {
+    let regions = ["eu-west-1", "me-central-1"];
+    let found = findings(regional(&regions), deployed(&regions));
+    let wishes =
+        Wishes { ca_file: Some("/ca.pem".into()), fleet: Some("eu-west-1".into()), ..wishes() };
+    let config = read_back(&text(&found, &draft(&found), &wishes));
+    // Those that every account has, and where an endpoint stands.
+    assert_eq!(config.vantages.len(), 18);
+    for region in regions {
+        assert_eq!(config.vantages.iter().filter(|vantage| vantage.id == region).count(), 1);
+    }
+    let minute = std::time::Duration::from_mins(1);
+    assert_eq!((config.probe.interval, config.probe.interval_warm), (minute, minute));
+    assert_eq!(config.probe.ca_file.unwrap().to_str().unwrap(), "/ca.pem");
+    let cloudwatch = config.cloudwatch.unwrap();
+    assert_eq!(
+        (cloudwatch.namespace.as_str(), cloudwatch.region.as_str()),
+        ("Nearside", "eu-west-1")
+    );
+    assert_eq!(cloudwatch.phases, [probe::sample::Phase::Connect]);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The draft as a commented `nearside.toml`. Pure; what it writes is read back by the tests.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use probe::config::EndpointKind;
@@ -10,6 +11,27 @@ use crate::name::Name;
 
 /// Records and health checks that are told in comments, each.
 const TOLD_MAX: usize = 60;
+
+/// The Regions that every account has, without being asked to enable them: a fleet measures from each.
+const FLEET: [&str; 17] = [
+    "ap-northeast-1",
+    "ap-northeast-2",
+    "ap-northeast-3",
+    "ap-south-1",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ca-central-1",
+    "eu-central-1",
+    "eu-north-1",
+    "eu-west-1",
+    "eu-west-2",
+    "eu-west-3",
+    "sa-east-1",
+    "us-east-1",
+    "us-east-2",
+    "us-west-1",
+    "us-west-2",
+];
 
 /// The whole file.
 #[must_use]
@@ -27,16 +49,13 @@ pub fn text(findings: &Findings, draft: &Draft, wishes: &Wishes) -> String {
          # candidates = \"all\"\n\n",
         findings.zone.id
     );
-    text.push_str(&vantages(draft));
+    text.push_str(&vantages(draft, wishes));
     for endpoint in &draft.endpoints {
         text.push_str(&endpoint_text(findings, draft, wishes, endpoint));
     }
     text.push_str(&guard(findings, draft));
     text.push_str(&asked(wishes));
-    text.push_str(
-        "# CloudWatch as the store of a fleet (`--store cloudwatch:Nearside`); `advisor cost` tells its price.\n\
-         # [cloudwatch]\n# namespace = \"Nearside\"\n# region = \"us-east-1\"\n",
-    );
+    text.push_str(&cloudwatch(wishes));
     text
 }
 
@@ -51,14 +70,17 @@ fn comment(text: &str) -> String {
     format!("# {plain}\n")
 }
 
-fn vantages(draft: &Draft) -> String {
+fn vantages(draft: &Draft, wishes: &Wishes) -> String {
     let mut text = "# Places that measure. One in the Region of each endpoint is its witness: without it nothing is\n\
                     # advised for that endpoint. More Regions say more of where users are; `probe run --vantage ID`\n\
                     # measures as one of them. Give it the client subnet that it asks DNS for, if you know it:\n\
                     # subnet4 = \"198.51.100.0/24\"\n"
         .to_owned();
-    for endpoint in &draft.endpoints {
-        let id = quoted(&endpoint.region);
+    let fleet = if wishes.fleet.is_some() { &FLEET[..] } else { &[] };
+    let own = draft.endpoints.iter().map(|endpoint| endpoint.region.as_str());
+    let regions: BTreeSet<&str> = own.chain(fleet.iter().copied()).collect();
+    for region in regions {
+        let id = quoted(region);
         let _ = write!(text, "[[vantage]]\nid = {id}\npopulation = \"cloud\"\n\n");
     }
     text
@@ -168,10 +190,31 @@ fn checks_in_zone(findings: &Findings) -> Vec<String> {
         .collect()
 }
 
+/// The fleet's store; a comment where there is to be no fleet.
+fn cloudwatch(wishes: &Wishes) -> String {
+    let text = "# CloudWatch as the store of a fleet (`--store cloudwatch:Nearside`); `advisor cost` tells its price.\n";
+    match &wishes.fleet {
+        None => {
+            format!("{text}# [cloudwatch]\n# namespace = \"Nearside\"\n# region = \"us-east-1\"\n")
+        }
+        Some(region) => format!(
+            "{text}[cloudwatch]\nnamespace = \"Nearside\"\n# Holds the metrics of all Regions; the advisor works \
+             there.\nregion = {}\n# Which label is preferred is modelled by it, while no shadow group is asked.\n\
+             phases = [\"connect\"]\n",
+            quoted(region)
+        ),
+    }
+}
+
 fn asked(wishes: &Wishes) -> String {
     let mut text = String::new();
-    if let Some(file) = &wishes.ca_file {
-        let _ = write!(text, "[probe]\nca_file = {}\n\n", quoted(file));
+    let file = wishes.ca_file.as_ref().map(|file| format!("ca_file = {}\n", quoted(file)));
+    let minutes =
+        "# A function measures once a minute.\ninterval = \"1m\"\ninterval_warm = \"1m\"\n";
+    let minutes = wishes.fleet.as_ref().map(|_| minutes.to_owned());
+    let probe: Vec<String> = minutes.into_iter().chain(file).collect();
+    if !probe.is_empty() {
+        let _ = write!(text, "[probe]\n{}\n", probe.concat());
     }
     let roles = [("zone_role", &wishes.zone_role), ("api_role", &wishes.api_role)];
     let roles = roles.into_iter().filter_map(|(key, role)| Some((key, role.as_ref()?)));
