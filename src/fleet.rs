@@ -15,6 +15,7 @@ use probe::clock::{Clock, SystemClock};
 use probe::config::{CloudWatchSettings, Config};
 use probe::publish::Shape;
 use probe::publish::budget::Budget;
+use probe::sample::Connection;
 use probe::spool::{Disk, Rules, Spool};
 
 use crate::failure::{Exit, Failure};
@@ -128,10 +129,10 @@ fn series_failure(error: agent::AgentError) -> Failure {
 
 /// The metrics that a configuration makes.
 pub fn budget(config: &Config) -> Result<Budget, Failure> {
-    let series = agent::series(config).map_err(series_failure)?.len();
-    let phases = config.cloudwatch.as_ref().map_or(0, |settings| settings.phases.len());
-    let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
-    Ok(Budget::of(count(series), count(phases)))
+    let series = agent::series(config).map_err(series_failure)?;
+    let connections: Vec<Connection> = series.iter().map(|(series, _)| series.connection).collect();
+    let phases = config.cloudwatch.as_ref().map_or(&[][..], |settings| &settings.phases);
+    Ok(Budget::of(&connections, phases))
 }
 
 /// What of a window is published.

@@ -5,12 +5,16 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws::{Access, CloudWatchCourier};
+use lab::LabOptions;
+use lab::cloudwatch::{Fault, Operation};
+use lab::scenario::Scenario;
 use probe::clock::{Clock as _, SystemClock};
 use probe::publish::Shape;
 use probe::sample::{Connection, Phase, Series};
@@ -23,8 +27,8 @@ const BLOCK_MS: i64 = 4 * 3_600_000;
 const STORE: &str = "cloudwatch:Nearside";
 
 /// The lab's configuration with the product's own windows and blocks, and a section for CloudWatch.
-fn configuration(lab: &Lab, folder: &Path, more: &str) -> PathBuf {
-    let mut config: toml::Table = std::fs::read_to_string(lab.config()).unwrap().parse().unwrap();
+fn configuration(lab: &Path, folder: &Path, more: &str) -> PathBuf {
+    let mut config: toml::Table = std::fs::read_to_string(lab).unwrap().parse().unwrap();
     let evidence = config["evidence"].as_table_mut().unwrap();
     for key in ["window", "block", "volatility_history"] {
         evidence.remove(key);
@@ -41,7 +45,7 @@ fn configuration(lab: &Lab, folder: &Path, more: &str) -> PathBuf {
     path
 }
 
-fn run(lab: &Lab, folder: &Path, config: &Path, line: &str) -> Done {
+fn command(folder: &Path, config: &Path, line: &str) -> Command {
     let mut words = line.split(' ');
     let program = match words.next().unwrap() {
         "probe" => env!("CARGO_BIN_EXE_probe"),
@@ -49,6 +53,11 @@ fn run(lab: &Lab, folder: &Path, config: &Path, line: &str) -> Done {
     };
     let mut command = Command::new(program);
     command.args(words).arg("--config").arg(config).current_dir(folder);
+    command
+}
+
+fn run(lab: &Lab, folder: &Path, config: &Path, line: &str) -> Done {
+    let command = command(folder, config, line);
     let variables = [
         ("AWS_ENDPOINT_URL_ROUTE_53", lab.text("route53")),
         ("AWS_ENDPOINT_URL_CLOUDWATCH", lab.text("cloudwatch")),
@@ -119,7 +128,7 @@ fn publish(lab: &Lab) {
 fn the_advisor_decides_from_cloudwatch() {
     let folder = tempfile::tempdir().unwrap();
     let lab = Lab::start(&folder.path().join("lab"), "calm");
-    let config = configuration(&lab, folder.path(), "");
+    let config = configuration(&lab.config(), folder.path(), "");
     publish(&lab);
     let ask = |line: &str| {
         document(&run(&lab, folder.path(), &config, &format!("{line} --store {STORE} --json")))
@@ -183,7 +192,7 @@ fn the_dashboard_shows_it(lab: &Lab, folder: &Path, config: &Path) {
 fn a_probe_publishes_and_says_what_became_of_its_windows() {
     let folder = tempfile::tempdir().unwrap();
     let lab = Lab::start(&folder.path().join("lab"), "calm");
-    let config = configuration(&lab, folder.path(), "");
+    let config = configuration(&lab.config(), folder.path(), "");
     let line = format!("probe run --vantage us-east-1 --for 3s --store {STORE} --json");
     let summary = document(&run(&lab, folder.path(), &config, &line));
     let told = &summary["cloudwatch"];
@@ -200,7 +209,7 @@ fn a_probe_publishes_and_says_what_became_of_its_windows() {
 fn what_cannot_be_published_is_refused_before_anything_runs() {
     let folder = tempfile::tempdir().unwrap();
     let lab = Lab::start(&folder.path().join("lab"), "calm");
-    let config = configuration(&lab, folder.path(), "max_metrics = 100\n");
+    let config = configuration(&lab.config(), folder.path(), "max_metrics = 100\n");
     let refused = |config: &Path, store: &str| {
         let line = format!("probe run --vantage us-east-1 --for 1s --store {store}");
         let done = run(&lab, folder.path(), config, &line);
@@ -208,7 +217,7 @@ fn what_cannot_be_published_is_refused_before_anything_runs() {
         done.stderr
     };
     let over = refused(&config, STORE);
-    let said = "96 series make 192 metrics in CloudWatch, over cloudwatch.max_metrics (100)";
+    let said = "96 series make 144 metrics in CloudWatch, over cloudwatch.max_metrics (100)";
     assert!(over.contains(said), "{over}");
     let other = refused(&config, "cloudwatch:Other");
     assert!(other.contains("the configuration says namespace Nearside"), "{other}");
@@ -229,6 +238,117 @@ fn what_cannot_be_published_is_refused_before_anything_runs() {
         empty.stdout
     );
     let bill = document(&run(&lab, folder.path(), &config, "advisor cost --json"));
-    assert_eq!(bill["month"]["lines"][0]["quantity"], 192.0);
-    assert!(bill["month"]["usd"].as_f64().unwrap() > 57.0, "{bill}");
+    // Kept connections have no phase of their own here; each cold pair is read by four metrics, each
+    // warm one by three, 182.5 times a month.
+    let quantity = |what: &str| {
+        let lines = bill["month"]["lines"].as_array().unwrap();
+        lines.iter().find(|line| line["what"] == what).unwrap()["quantity"].clone()
+    };
+    assert_eq!(quantity("CloudWatch metrics"), 144.0);
+    assert_eq!(quantity("metrics asked by GetMetricData"), 48.0 * 7.0 * 182.5);
+    assert!(bill["month"]["usd"].as_f64().unwrap() > 43.2, "{bill}");
+}
+
+/// A disk that takes no byte stands in nobody's way, and what nobody has at the end is counted as dropped.
+#[test]
+fn a_full_disk_is_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let lab = Lab::start(&folder.path().join("lab"), "calm");
+    let config = configuration(&lab.config(), folder.path(), "");
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let away = format!("http://{nobody}");
+    let told = |cloudwatch: &str| {
+        let line = format!("probe run --vantage us-east-1 --for 3s --store {STORE} --json");
+        let mut full = Command::new("sh");
+        // The system refuses each write to a file as a full disk does, with another code.
+        full.args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$0\" \"$@\""]);
+        let inner = command(folder.path(), &config, &line);
+        full.arg(inner.get_program()).args(inner.get_args()).current_dir(folder.path());
+        let variables = [
+            ("AWS_ENDPOINT_URL_CLOUDWATCH", cloudwatch),
+            ("AWS_ACCESS_KEY_ID", "lab"),
+            ("AWS_SECRET_ACCESS_KEY", "lab"),
+        ];
+        let done = support::run_with(full, Duration::from_mins(1), &variables);
+        assert!(done.stderr.contains("the spool's disk takes nothing"), "{}", done.stderr);
+        let summary = document(&done);
+        println!("full disk: {}", summary["cloudwatch"]);
+        let count = |key: &str| summary["cloudwatch"][key].as_u64().unwrap();
+        (count("sent"), count("spooled"), count("dropped"), count("duplicated"))
+    };
+    let (sent, spooled, dropped, duplicated) = told(lab.text("cloudwatch"));
+    assert!(sent >= 8 && (spooled, dropped, duplicated) == (0, 0, 0), "{sent} {spooled} {dropped}");
+    let (sent, spooled, dropped, duplicated) = told(&away);
+    assert!(dropped >= 8 && (sent, spooled, duplicated) == (0, 0, 0), "{sent} {spooled} {dropped}");
+}
+
+/// What is wrong with whoever publishes and reads is said, no secret is shown, and no window is lost by it.
+#[test]
+fn whoever_asks_wrongly_is_told_and_loses_nothing() {
+    const SECRET: &str = "a-secret-that-nobody-may-see";
+    let folder = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let options =
+        LabOptions { scenario: Scenario::calm(), seed: 7, dir: folder.path().join("lab") };
+    let lab = runtime.block_on(lab::Lab::start(options)).unwrap();
+    let facts = lab.facts().clone();
+    let config = configuration(&facts.config, folder.path(), "");
+    let asked = |line: &str, credentials: bool| {
+        let mut variables = vec![
+            ("AWS_ENDPOINT_URL_CLOUDWATCH", facts.cloudwatch.as_str()),
+            ("AWS_ENDPOINT_URL_ROUTE_53", &facts.route53),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+        ];
+        if credentials {
+            variables.extend([("AWS_ACCESS_KEY_ID", "lab"), ("AWS_SECRET_ACCESS_KEY", SECRET)]);
+        }
+        let command = command(folder.path(), &config, &format!("{line} --store {STORE}"));
+        let done = support::run_with(command, Duration::from_mins(1), &variables);
+        assert!(!done.stderr.contains(SECRET) && !done.stdout.contains(SECRET), "{}", done.stderr);
+        done
+    };
+    let mut told = String::new();
+    let mut tell = |what: &str, credentials: bool| {
+        let sent = asked("probe run --vantage us-east-1 --for 2s", credentials);
+        assert_eq!(sent.code, Some(0), "{}", sent.stderr);
+        let warning = sent.stderr.lines().find_map(|line| line.split_once(" WARN ")).unwrap().1;
+        let read = asked("advisor matrix", credentials);
+        assert_eq!(read.code, Some(1), "{}", read.stderr);
+        writeln!(told, "{what}\n  {warning}\n{}", read.stderr).unwrap();
+    };
+    tell("no credentials", false);
+    let faults = lab.cloudwatch().faults();
+    for fault in [
+        Fault::AccessDenied,
+        Fault::ExpiredToken,
+        Fault::InvalidClientTokenId,
+        Fault::ClockAhead(960),
+    ] {
+        for operation in [Operation::PutMetricData, Operation::GetMetricData] {
+            faults.stand(operation, fault);
+        }
+        tell(&format!("{fault:?}"), true);
+    }
+    faults.clear();
+    let waiting = std::fs::read_dir(folder.path().join("spool")).unwrap();
+    let ends: Vec<String> = waiting
+        .filter_map(|file| Some(file.unwrap().path().extension()?.to_str()?.to_owned()))
+        .collect();
+    assert!(ends.len() >= 5 && ends.iter().all(|end| end == "json"), "none is in doubt: {ends:?}");
+    let line = "probe run --vantage us-east-1 --for 2s --json";
+    let summary = document(&asked(line, true));
+    let counts = &summary["cloudwatch"];
+    println!("after five runs of whoever may not ask: {counts}");
+    // Four endpoints, cold and warm, in each of the six runs; a minute may end in any.
+    assert!(counts["sent"].as_u64().unwrap() >= 48, "{summary}");
+    for none in ["spooled", "dropped", "refused", "duplicated"] {
+        assert_eq!(counts[none], 0, "{summary}");
+    }
+    let mut settings = insta::Settings::clone_current();
+    settings.add_filter(r"\b\d{8}T\d{6}Z\b", "[TIME]");
+    // Between signing and reading a second may begin.
+    settings.add_filter(r"16 min 1 s|15 min 59 s", "16 min");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.bind(|| insta::assert_snapshot!("fleet_who_asks", told));
+    runtime.block_on(lab.shutdown());
 }

@@ -260,6 +260,41 @@ fn whoever_asks_wrongly_is_told_what_is_wrong() {
     check("doctor_who_asks", &told);
 }
 
+/// The same of who plans and applies: nothing is written.
+#[test]
+fn whoever_may_not_write_is_told_before_anything_is_written() {
+    let place = Place::calm();
+    let text = std::fs::read_to_string(&place.lab().facts().config).unwrap();
+    let mut config: toml::Table = text.parse().unwrap();
+    config["guard"].as_table_mut().unwrap().insert("max_traffic_moved".into(), 1.0.into());
+    std::fs::write(place.path("nearside.toml"), config.to_string()).unwrap();
+    place.document("advisor drain eu-west-1 --out plan.json");
+    let (before, faults) = (place.records(), place.lab().route53().faults());
+    let mut told = String::new();
+    let mut tell = |what: &str, line: &str, done: &Done| {
+        assert_eq!(done.code, Some(1), "{line}: {}{}", done.stdout, done.stderr);
+        let said = done.stderr.lines().skip_while(|line| !line.starts_with("error"));
+        writeln!(told, "{line}: {what}\n{}", said.collect::<Vec<_>>().join("\n")).unwrap();
+    };
+    for line in ["advisor plan", "advisor apply plan.json --yes"] {
+        tell("no credentials", line, &support::run(place.command(line), COMMAND_MAX));
+        for fault in [Fault::ExpiredToken, Fault::InvalidClientTokenId, Fault::AccessDenied] {
+            faults.stand(Operation::ListHostedZonesByName, fault);
+            tell(&format!("{fault:?}"), line, &place.run(line));
+            faults.clear();
+        }
+    }
+    let line = "advisor apply plan.json --yes";
+    for operation in [Operation::CreateHealthCheck, Operation::ChangeResourceRecordSets] {
+        faults.stand(operation, Fault::AccessDenied);
+        tell(&format!("no {operation}"), line, &place.run(line));
+        assert_eq!(place.records(), before);
+        assert_eq!(place.run("advisor rollback --yes").code, Some(0));
+        faults.clear();
+    }
+    check("apply_who_asks", &told);
+}
+
 /// Reading is enough: no call of `init` and `doctor` needs more, and what lacks is named.
 #[test]
 fn it_works_with_what_may_be_read() {

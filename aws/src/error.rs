@@ -55,16 +55,25 @@ pub(crate) fn causes(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// Whether credentials could not be had: the error itself or one of its causes is of that type.
-fn is_about_credentials(error: &(dyn std::error::Error + 'static)) -> bool {
+/// That there are no credentials, where an error or one of its causes is about that: nothing was sent.
+pub(crate) fn no_credentials(error: &(dyn std::error::Error + 'static)) -> Option<Denial> {
     let mut next = Some(error);
     while let Some(cause) = next {
-        if cause.is::<CredentialsError>() {
-            return true;
+        if let Some(cause) = cause.downcast_ref::<CredentialsError>() {
+            return Some(Denial::NoCredentials(tried(&causes(cause))));
         }
         next = cause.source();
     }
-    false
+    None
+}
+
+/// Where credentials were looked for, on one line: the SDK has a line for each place, and says the same
+/// of most.
+pub(crate) fn tried(text: &str) -> String {
+    const EVERYWHERE: &str = "the credential provider was not enabled";
+    let short = text.replace(&format!("{EVERYWHERE}: "), "").replace(EVERYWHERE, "nothing there");
+    let lines: Vec<&str> = short.lines().map(str::trim).collect();
+    lines.join("; ").replace(":; ", ": ")
 }
 
 /// Translates any operation's error.
@@ -74,10 +83,12 @@ where
     R: std::fmt::Debug + 'static,
 {
     let text = || causes(error);
+    if let Some(denial) = no_credentials(error) {
+        return ZoneError::Denied(denial);
+    }
     match error {
         SdkError::ServiceError(context) => service_error(context.err(), effect, zone, text),
         SdkError::ConstructionFailure(_) => ZoneError::Failed(text()),
-        _ if is_about_credentials(error) => ZoneError::Denied(Denial::NoCredentials(text())),
         _ if effect == Effect::Writes => ZoneError::Unsettled(text()),
         _ => ZoneError::Failed(text()),
     }
@@ -133,4 +144,24 @@ pub(crate) fn translate_change<R: std::fmt::Debug + 'static>(
         return ZoneError::Refused { code: "InvalidChangeBatch".into(), messages };
     }
     translate(error, Effect::Writes, zone)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_without_credentials_stand_on_one_line() {
+        let chain = "no credentials found in chain. Attempted:\n  Environment: the credential provider was not \
+                     enabled: environment variable not set\n  Profile: the credential provider was not enabled";
+        let error = SdkError::<aws_sdk_route53::Error>::construction_failure(
+            CredentialsError::not_loaded(chain),
+        );
+        let denial = no_credentials(&error).unwrap();
+        let told = "there are no AWS credentials (no credentials found in chain. Attempted: Environment: \
+                    environment variable not set; Profile: nothing there)";
+        assert_eq!(denial.to_string(), told);
+        let other = SdkError::<aws_sdk_route53::Error>::construction_failure("a wish".to_owned());
+        assert_eq!(no_credentials(&other), None);
+    }
 }

@@ -18,7 +18,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
-use crate::error::causes;
+use crate::error::{causes, tried};
 use crate::session::{ATTEMPT_TIMEOUT, without_user};
 
 /// How often a call is made before its failure counts.
@@ -156,7 +156,7 @@ impl Signed {
         let provider = self.config.credentials_provider();
         let provider = provider.ok_or_else(|| credentials("there are no credentials".into()))?;
         let identity = provider.provide_credentials().await;
-        let identity = identity.map_err(|error| credentials(causes(&error)))?.into();
+        let identity = identity.map_err(|error| credentials(tried(&causes(&error))))?.into();
         let now = self.config.time_source().unwrap_or_default().now();
         let parameters = v4::SigningParams::builder()
             .identity(&identity)

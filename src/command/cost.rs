@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use advisor::bill::{Bill, Fleet, bill, times_a_month};
 use probe::publish::DATUMS_MAX;
+use probe::sample::Connection;
 use serde_json::json;
 
 use crate::cli::CostArgs;
@@ -15,6 +16,8 @@ use crate::terminal::Terminal;
 
 /// Metrics that one series of the matrix is read by: quantile, count, failures.
 const ASKED: f64 = 3.0;
+/// And its round trip, where it is cold.
+const ASKED_COLD: f64 = 1.0;
 
 /// Prints the bill.
 pub fn run(setup: &Setup, terminal: Terminal, args: &CostArgs) -> Result<(), Failure> {
@@ -33,7 +36,11 @@ fn fleet(setup: &Setup, args: &CostArgs) -> Result<Fleet, Failure> {
     let budget = budget(config)?;
     let vantages = config.vantages.len() as f64;
     let endpoints = config.endpoints.len() as f64;
-    let connections = config.probe.connections.len() as f64;
+    let of = |connection: &Connection| match connection {
+        Connection::Cold => ASKED + ASKED_COLD,
+        Connection::Resumed | Connection::Warm => ASKED,
+    };
+    let asked: f64 = config.probe.connections.iter().map(of).sum();
     let datums = budget.steady as f64 / vantages.max(1.0);
     // A function publishes through its log, unless it is told to send to the Region that holds all.
     let sends = setup.fleet.is_some() || args.lambda_s == 0.0;
@@ -42,7 +49,7 @@ fn fleet(setup: &Setup, args: &CostArgs) -> Result<Fleet, Failure> {
         endpoints,
         metrics: budget.steady as f64,
         metrics_most: budget.most as f64,
-        asked: ASKED * vantages * endpoints * connections,
+        asked: asked * vantages * endpoints,
         readings: times_a_month(args.refresh.as_secs_f64()),
         requests_a_minute: if sends { (datums / DATUMS_MAX as f64).ceil() } else { 0.0 },
         lambda_s: args.lambda_s,

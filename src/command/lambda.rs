@@ -139,6 +139,8 @@ impl Function {
         let counts = sink.counts();
         tokio::task::block_in_place(|| sink.write(windows))
             .map_err(|error| Failure::new(Exit::Failed, error))?;
+        // What no disk has taken is counted at the sink's end.
+        drop(sink);
         let counts = *counts.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(counts)
     }

@@ -1,25 +1,15 @@
 //! What a failed call to CloudWatch means: whether its data may have been taken, and what to try.
 
-use std::io::ErrorKind;
-
+use advisor::denial::Denial;
 use aws_sdk_cloudwatch::config::http::HttpResponse;
 use aws_sdk_cloudwatch::error::{ProvideErrorMetadata, SdkError};
 use probe::spool::Delivery;
 
-use crate::error::{DENIED, causes};
+use crate::error::{DENIED, causes, no_credentials};
 
 /// Codes with which CloudWatch asks to come again later. Nothing of the call was taken.
 const BUSY: [&str; 4] =
     ["Throttling", "ThrottlingException", "RequestLimitExceeded", "RequestThrottled"];
-
-/// Errors before a byte of the request was sent.
-const UNSENT: [ErrorKind; 5] = [
-    ErrorKind::ConnectionRefused,
-    ErrorKind::HostUnreachable,
-    ErrorKind::NetworkUnreachable,
-    ErrorKind::NetworkDown,
-    ErrorKind::AddrNotAvailable,
-];
 
 /// How a PutMetricData ended that ended badly.
 pub(super) fn delivery<E>(error: &SdkError<E, HttpResponse>) -> Delivery
@@ -28,9 +18,9 @@ where
 {
     let text = told(error);
     match error {
+        _ if denial(error).is_some() => Delivery::NotTaken(format!("{text}; {}", hint(error))),
         SdkError::ServiceError(context) => {
-            let code = context.err().code().unwrap_or_default();
-            if BUSY.contains(&code) || DENIED.contains(&code) {
+            if BUSY.contains(&context.err().code().unwrap_or_default()) {
                 Delivery::NotTaken(text)
             } else if context.raw().status().is_client_error() {
                 Delivery::Refused(text)
@@ -39,17 +29,17 @@ where
             }
         }
         SdkError::ConstructionFailure(_) => Delivery::NotTaken(text),
-        SdkError::DispatchFailure(_) if never_sent(error) => Delivery::NotTaken(text),
+        SdkError::DispatchFailure(_) if never_connected(error) => Delivery::NotTaken(text),
         _ => Delivery::Unknown(text),
     }
 }
 
-/// Whether the chain of causes says that no connection was made.
-fn never_sent(error: &(dyn std::error::Error + 'static)) -> bool {
+/// Whether the chain of causes says that no connection was made: no address, nobody there, no TLS.
+fn never_connected(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(cause) = next {
-        let kind = cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
-        if kind.is_some_and(|kind| UNSENT.contains(&kind)) {
+        let cause_of_client = cause.downcast_ref::<hyper_util::client::legacy::Error>();
+        if cause_of_client.is_some_and(hyper_util::client::legacy::Error::is_connect) {
             return true;
         }
         next = cause.source();
@@ -57,30 +47,36 @@ fn never_sent(error: &(dyn std::error::Error + 'static)) -> bool {
     false
 }
 
+/// What is wrong with whoever asks, where that is why.
+fn denial<E>(error: &SdkError<E, HttpResponse>) -> Option<Denial>
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let SdkError::ServiceError(context) = error else { return no_credentials(error) };
+    let code = context.err().code().unwrap_or_default();
+    let is_denied = DENIED.contains(&code) || matches!(context.raw().status().as_u16(), 401 | 403);
+    is_denied.then(|| Denial::of(code, first_line(context.err())))
+}
+
+fn first_line(error: &impl ProvideErrorMetadata) -> &str {
+    error.message().unwrap_or_default().lines().next().unwrap_or_default()
+}
+
 /// An error in words.
 pub(super) fn told<E>(error: &SdkError<E, HttpResponse>) -> String
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
+    if let Some(denial) = denial(error) {
+        return denial.to_string();
+    }
     match error {
         SdkError::ServiceError(context) => {
             let error = context.err();
-            let code = error.code().unwrap_or("no code");
-            let message = error.message().unwrap_or_default().lines().next().unwrap_or_default();
-            match clock_is_off(message) {
-                Some(said) => said,
-                None => format!("{code}: {message}"),
-            }
+            format!("{}: {}", error.code().unwrap_or("no code"), first_line(error))
         }
         _ => causes(error),
     }
-}
-
-/// A signature whose time is off is a matter of clocks, whatever its code says.
-fn clock_is_off(message: &str) -> Option<String> {
-    let off =
-        message.contains("Signature expired") || message.contains("Signature not yet current");
-    off.then(|| format!("this machine's clock is over 15 minutes off ({message})"))
 }
 
 /// What to try.
@@ -88,19 +84,21 @@ pub(super) fn hint<E>(error: &SdkError<E, HttpResponse>) -> &'static str
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
-    let SdkError::ServiceError(context) = error else {
-        return "check that CloudWatch's address is reachable, and the AWS credentials";
-    };
-    let error = context.err();
-    if clock_is_off(error.message().unwrap_or_default()).is_some() {
-        return "set this machine's clock, by NTP if possible";
-    }
-    match error.code().unwrap_or_default() {
-        "AccessDenied" | "AccessDeniedException" => "allow cloudwatch:GetMetricData",
-        "OptInRequired" | "InvalidClientTokenId" | "UnrecognizedClientException" => {
-            "check the credentials, and that the Region of [cloudwatch] is enabled in the account"
+    match denial(error) {
+        // CloudWatch says the same of a wrong key and of a Region that is not enabled.
+        Some(Denial::Unknown(_) | Denial::NotEnabled(_)) => {
+            return "check the credentials, and that the Region of [cloudwatch] is enabled in the account";
         }
-        code if BUSY.contains(&code) => "try again in a minute",
-        _ => "check the AWS credentials, and [cloudwatch] region and namespace",
+        Some(denial) => return denial.hint(),
+        None => {}
+    }
+    match error {
+        SdkError::ServiceError(context)
+            if BUSY.contains(&context.err().code().unwrap_or_default()) =>
+        {
+            "try again in a minute"
+        }
+        SdkError::ServiceError(_) => "check [cloudwatch] region and namespace",
+        _ => "check that CloudWatch's address is reachable",
     }
 }

@@ -20,6 +20,9 @@ pub(super) enum Kind {
     UnknownOperation,
     MissingAuthenticationToken,
     SignatureDoesNotMatch,
+    AccessDenied,
+    ExpiredToken,
+    InvalidClientTokenId,
     /// A body over the limit. The code is unverified.
     RequestEntityTooLarge,
     /// What the lab does not have, though AWS has it.
@@ -53,6 +56,11 @@ impl Kind {
             }
             Self::SignatureDoesNotMatch => {
                 ("SignatureDoesNotMatch", "InvalidSignatureException", 403)
+            }
+            Self::AccessDenied => ("AccessDenied", "AccessDeniedException", 403),
+            Self::ExpiredToken => ("ExpiredToken", "ExpiredTokenException", 403),
+            Self::InvalidClientTokenId => {
+                ("InvalidClientTokenId", "UnrecognizedClientException", 403)
             }
             Self::RequestEntityTooLarge => {
                 ("RequestEntityTooLarge", "RequestEntityTooLargeException", 413)

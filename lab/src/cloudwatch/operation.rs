@@ -41,6 +41,14 @@ pub enum Fault {
     InternalFailure,
     /// HTTP 503.
     ServiceUnavailable,
+    /// The caller lacks the permission, HTTP 403.
+    AccessDenied,
+    /// The caller's temporary credentials are over, HTTP 403.
+    ExpiredToken,
+    /// Nobody has such a key, or the Region is not enabled, HTTP 403.
+    InvalidClientTokenId,
+    /// CloudWatch's clock is so many seconds ahead of the machine's.
+    ClockAhead(i64),
     /// The connection ends and nothing is done.
     DropBefore,
     /// The request is done and the connection ends without a reply.

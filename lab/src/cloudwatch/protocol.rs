@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
+use jiff::SignedDuration;
 
 use super::error::{ApiError, Kind};
 use super::limits;
@@ -29,17 +30,10 @@ impl CloudWatch {
         let (format, name) = asked(request);
         let operation = name.as_deref().and_then(Operation::parse);
         let fault = operation.and_then(|operation| self.0.faults.next(operation));
-        let result = match fault {
-            Some(Fault::DropBefore) => return None,
-            Some(Fault::Throttling) => Err(throttled()),
-            Some(Fault::InternalFailure) => Err(ApiError::new(
-                Kind::InternalServiceError,
-                "We encountered an internal error. Please try again.",
-            )),
-            Some(Fault::ServiceUnavailable) => {
-                Err(ApiError::new(Kind::ServiceUnavailable, "Service is unavailable"))
-            }
-            Some(Fault::DropAfter) | None => self.perform(format, operation, request),
+        let result = match fault.and_then(|fault| failure(fault, name.as_deref(), request)) {
+            _ if fault == Some(Fault::DropBefore) => return None,
+            Some(error) => Err(error),
+            None => self.perform(format, operation, request),
         };
         if fault == Some(Fault::DropAfter) {
             return None;
@@ -73,6 +67,42 @@ impl CloudWatch {
             decode(format, &body).map_err(|cause| ApiError::new(Kind::Serialization, cause))?;
         self.operate(operation, &region, &input)
     }
+}
+
+/// The error that a fault stands for, if it is one.
+fn failure(fault: Fault, name: Option<&str>, request: &Request<Bytes>) -> Option<ApiError> {
+    let (kind, message) = match fault {
+        Fault::DropBefore | Fault::DropAfter => return None,
+        Fault::Throttling => return Some(throttled()),
+        Fault::InternalFailure => (
+            Kind::InternalServiceError,
+            "We encountered an internal error. Please try again.".to_owned(),
+        ),
+        Fault::ServiceUnavailable => {
+            (Kind::ServiceUnavailable, "Service is unavailable".to_owned())
+        }
+        Fault::AccessDenied => {
+            let action = format!("cloudwatch:{}", name.unwrap_or_default());
+            let message = format!(
+                "User: arn:aws:iam::123456789012:user/lab is not authorized to perform: {action} because no \
+                 identity-based policy allows the {action} action"
+            );
+            (Kind::AccessDenied, message)
+        }
+        Fault::ExpiredToken => {
+            (Kind::ExpiredToken, "The security token included in the request is expired".to_owned())
+        }
+        Fault::InvalidClientTokenId => (
+            Kind::InvalidClientTokenId,
+            "The security token included in the request is invalid.".to_owned(),
+        ),
+        Fault::ClockAhead(ahead_s) => {
+            let now = clock::calendar();
+            let now = now.checked_add(SignedDuration::from_secs(ahead_s)).unwrap_or(now);
+            (Kind::SignatureDoesNotMatch, scope::skewed(request.headers(), now)?)
+        }
+    };
+    Some(ApiError::new(kind, message))
 }
 
 /// The format of a request, and the operation's name.

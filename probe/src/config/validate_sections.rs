@@ -225,10 +225,12 @@ fn is_role(text: &str) -> bool {
 
 pub(super) fn validate_cloudwatch(raw: RawCloudWatch) -> Checked<CloudWatchSettings> {
     let namespace = raw.namespace;
-    // The characters and the length that CloudWatch allows; names of AWS itself are reserved.
+    // The characters, the beginning and the length that CloudWatch allows; names of AWS itself are reserved.
     let shape = namespace.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_/#:".contains(&b));
-    if namespace.is_empty() || namespace.len() > 255 || !shape || namespace.starts_with("AWS/") {
-        let bound = "must be 1 to 255 of letters, digits and . - _ / # :, not beginning with AWS/";
+    let reserved = namespace.starts_with("AWS/") || namespace.starts_with(':');
+    if namespace.is_empty() || namespace.len() > 255 || !shape || reserved {
+        let bound =
+            "must be 1 to 255 of letters, digits and . - _ / # :, not beginning with AWS/ or :";
         return Err(invalid_text("cloudwatch.namespace", &namespace, bound));
     }
     let most = raw.max_metrics.or(Some(1_000));

@@ -49,11 +49,22 @@ pub enum State {
     Doubtful(i64),
 }
 
+/// What is known of a batch whose end is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Doubt {
+    /// When a request was made with it, in ms since 1970.
+    pub since_ms: i64,
+    /// The time of its oldest datum, in ms since 1970.
+    pub oldest_ms: i64,
+}
+
 #[derive(Debug)]
 struct Entry {
     state: State,
     windows: u64,
     bytes: u64,
+    /// The time of its oldest datum.
+    oldest_ms: i64,
     /// The batch itself, where the disk did not take it.
     held: Option<Batch>,
 }
@@ -105,24 +116,21 @@ impl Disk {
     pub fn push(&mut self, batch: Batch) -> u64 {
         let number = self.next;
         self.next += 1;
-        let windows = batch.windows;
+        let (windows, oldest_ms) = (batch.windows, oldest_ms(&batch));
         let text = serde_json::to_vec(&batch).unwrap_or_default();
         let bytes = u64::try_from(text.len()).unwrap_or(u64::MAX);
         let mut dropped = self.make_room(bytes);
-        let held = match self.keep(number, &text) {
+        let held = match self.keep(number, &text, WAITING) {
             Ok(()) => None,
             Err(error) => {
                 tracing::warn!(%error, "the spool's disk takes nothing: windows wait in memory");
-                // What is left of the attempt goes away with the next start, if not now.
-                let _ = fs::remove_file(self.path(number, NEW));
                 Some(batch)
             }
         };
-        self.entries.insert(number, Entry { state: State::Waiting, windows, bytes, held });
-        let in_memory = self.entries.values().filter(|entry| entry.held.is_some()).count();
-        if in_memory > MEMORY_MAX {
-            let oldest = self.entries.iter().find(|(_, entry)| entry.held.is_some());
-            let oldest = oldest.map(|(number, _)| *number);
+        let entry = Entry { state: State::Waiting, windows, bytes, oldest_ms, held };
+        self.entries.insert(number, entry);
+        if self.held().count() > MEMORY_MAX {
+            let oldest = self.held().next();
             dropped += oldest.map_or(0, |number| self.remove(number));
         }
         dropped
@@ -142,13 +150,46 @@ impl Disk {
         self.entries.values().map(|entry| entry.bytes).sum()
     }
 
-    fn keep(&self, number: u64, text: &[u8]) -> io::Result<()> {
+    fn keep(&self, number: u64, text: &[u8], end: &str) -> io::Result<()> {
         let beside = self.path(number, NEW);
-        let mut file = File::create(&beside)?;
-        file.write_all(text)?;
-        file.sync_all()?;
-        fs::rename(&beside, self.path(number, WAITING))?;
+        let written = File::create(&beside).and_then(|mut file| {
+            file.write_all(text)?;
+            file.sync_all()
+        });
+        let kept = written.and_then(|()| fs::rename(&beside, self.path(number, end)));
+        if kept.is_err() {
+            // What is left of the attempt goes away with the next start, if not now.
+            let _ = fs::remove_file(&beside);
+        }
+        kept?;
         self.sync()
+    }
+
+    /// Tries again to put on disk what waits in memory, oldest first, up to the first failure.
+    pub fn keep_held(&mut self) {
+        let held: Vec<u64> = self.held().collect();
+        for number in held {
+            let Some(entry) = self.entries.get(&number) else { return };
+            let end = if entry.state == State::Waiting { WAITING } else { DOUBTFUL };
+            let text = serde_json::to_vec(&entry.held).unwrap_or_default();
+            if self.keep(number, &text, end).is_err() {
+                return;
+            }
+            if let Some(entry) = self.entries.get_mut(&number) {
+                entry.held = None;
+            }
+        }
+    }
+
+    /// Forgets what only memory holds, as the end of the process would; says how many windows.
+    pub fn lose_held(&mut self) -> u64 {
+        let held: Vec<u64> = self.held().collect();
+        held.into_iter().map(|number| self.remove(number)).sum()
+    }
+
+    /// Numbers of what waits in memory, oldest first.
+    fn held(&self) -> impl Iterator<Item = u64> {
+        self.entries.iter().filter(|(_, entry)| entry.held.is_some()).map(|(number, _)| *number)
     }
 
     /// Flushes the names of the folder.
@@ -163,14 +204,16 @@ impl Disk {
         self.entries.iter().filter(waits).map(|(number, _)| *number).collect()
     }
 
-    /// Numbers of the doubtful batches, and since when.
+    /// Numbers of the doubtful batches, and what is known of each.
     #[must_use]
-    pub fn doubtful(&self) -> Vec<(u64, i64)> {
-        let since = |(number, entry): (&u64, &Entry)| match entry.state {
-            State::Doubtful(since_ms) => Some((*number, since_ms)),
+    pub fn doubtful(&self) -> Vec<(u64, Doubt)> {
+        let doubt = |(number, entry): (&u64, &Entry)| match entry.state {
+            State::Doubtful(since_ms) => {
+                Some((*number, Doubt { since_ms, oldest_ms: entry.oldest_ms }))
+            }
             State::Waiting => None,
         };
-        self.entries.iter().filter_map(since).collect()
+        self.entries.iter().filter_map(doubt).collect()
     }
 
     /// The windows of all batches.
@@ -227,5 +270,10 @@ fn found(path: &Path, now_ms: i64) -> Option<(u64, Entry)> {
     let text = fs::read(path).ok()?;
     let batch: Batch = serde_json::from_slice(&text).ok()?;
     let bytes = u64::try_from(text.len()).unwrap_or(u64::MAX);
-    Some((number, Entry { state, windows: batch.windows, bytes, held: None }))
+    let (windows, oldest_ms) = (batch.windows, oldest_ms(&batch));
+    Some((number, Entry { state, windows, bytes, oldest_ms, held: None }))
+}
+
+fn oldest_ms(batch: &Batch) -> i64 {
+    batch.datums.iter().map(|datum| datum.at_ms).min().unwrap_or(i64::MAX)
 }

@@ -15,14 +15,15 @@ use crate::clock::Clock;
 use crate::publish::{Batch, Datum, Shape, batches};
 use crate::window::{Sink, SinkError, Window};
 
-pub use disk::{Disk, SpoolError, State};
+pub use disk::{Disk, Doubt, SpoolError, State};
 
 /// How long the spool is emptied after each write, at most; one request may run over it.
 const DRAIN: Duration = Duration::from_millis(500);
 /// Older data are refused by CloudWatch: two weeks, less an hour.
-const AGE_MAX_MS: i64 = (14 * 24 - 1) * 3_600_000;
+const AGE_MAX_MS: i64 = (14 * 24 - 1) * HOUR_MS;
 /// How long CloudWatch is asked about a doubtful batch.
-const ASKED_MAX_MS: i64 = 3_600_000;
+const ASKED_MAX_MS: i64 = HOUR_MS;
+const HOUR_MS: i64 = 3_600_000;
 
 /// How a request ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +54,7 @@ pub struct Counts {
     pub sent: u64,
     /// Still in the spool.
     pub spooled: u64,
-    /// Dropped, because the spool was full or they were too old.
+    /// Dropped, because the spool was full, no disk took them, or they were too old.
     pub dropped: u64,
     /// Refused by CloudWatch for what they hold.
     pub refused: u64,
@@ -70,7 +71,8 @@ pub struct Rules {
     pub shape: Shape,
     /// The most metrics that this process may make.
     pub metrics_max: usize,
-    /// How long after a lost reply CloudWatch is asked whether it holds the data.
+    /// How long after a lost reply CloudWatch is asked whether it holds the data; longer where they
+    /// were hours old.
     pub settle: Duration,
 }
 
@@ -85,16 +87,17 @@ pub struct Spool<C> {
     failing: bool,
 }
 
-impl<C: Courier> Spool<C> {
-    /// A sink over an open spool.
-    #[must_use]
-    pub fn new(disk: Disk, courier: C, clock: Arc<dyn Clock>, rules: Rules) -> Self {
-        let counts = Counts { spooled: disk.windows(), ..Counts::default() };
-        let counts = Arc::new(Mutex::new(counts));
-        let metrics = BTreeSet::new();
-        Self { disk, courier, clock, rules, metrics, counts, failing: false }
+/// How long CloudWatch may hide data that were so old when they came. Its API's documents say: up to 2
+/// hours where they are 3 hours old, and "at least 48 hours" from a day on, to which a day is added here.
+fn hidden_ms(age_ms: i64) -> i64 {
+    match age_ms / HOUR_MS {
+        ..3 => 0,
+        3..24 => 2 * HOUR_MS,
+        _ => 72 * HOUR_MS,
     }
+}
 
+impl<C> Spool<C> {
     /// What became of the windows, for whoever watches.
     #[must_use]
     pub fn counts(&self) -> Arc<Mutex<Counts>> {
@@ -105,6 +108,26 @@ impl<C: Courier> Spool<C> {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         work(&mut counts);
         counts.spooled = self.disk.windows();
+    }
+}
+
+impl<C> Drop for Spool<C> {
+    /// What no disk has taken is lost with the process, and counted.
+    fn drop(&mut self) {
+        self.disk.keep_held();
+        let lost = self.disk.lose_held();
+        self.count(|counts| counts.dropped += lost);
+    }
+}
+
+impl<C: Courier> Spool<C> {
+    /// A sink over an open spool.
+    #[must_use]
+    pub fn new(disk: Disk, courier: C, clock: Arc<dyn Clock>, rules: Rules) -> Self {
+        let counts = Counts { spooled: disk.windows(), ..Counts::default() };
+        let counts = Arc::new(Mutex::new(counts));
+        let metrics = BTreeSet::new();
+        Self { disk, courier, clock, rules, metrics, counts, failing: false }
     }
 
     /// Leaves out the datums of metrics beyond the budget.
@@ -132,9 +155,10 @@ impl<C: Courier> Spool<C> {
         }
         let now_ms = self.clock.wall_ms();
         let settle_ms = i64::try_from(self.rules.settle.as_millis()).unwrap_or(i64::MAX);
-        for (number, since_ms) in self.disk.doubtful() {
-            if now_ms - since_ms >= settle_ms && in_time(&*self.clock) {
-                self.settle(number, now_ms - since_ms - settle_ms);
+        for (number, Doubt { since_ms, oldest_ms }) in self.disk.doubtful() {
+            let asked_ms = now_ms - since_ms - settle_ms - hidden_ms(since_ms - oldest_ms);
+            if asked_ms >= 0 && in_time(&*self.clock) {
+                self.settle(number, asked_ms);
             }
         }
     }
@@ -165,7 +189,7 @@ impl<C: Courier> Spool<C> {
             Delivery::Refused(cause) => {
                 let windows = self.disk.remove(number);
                 self.count(|counts| counts.refused += windows);
-                self.trouble(&format!("CloudWatch refuses {windows} windows: {cause}"));
+                tracing::warn!("CloudWatch refuses {windows} windows, which are lost: {cause}");
                 true
             }
             Delivery::NotTaken(cause) => {
@@ -220,10 +244,14 @@ impl<C: Courier> Spool<C> {
 impl<C: Courier> Sink for Spool<C> {
     /// Takes the windows into the spool, always. What does not fit is dropped, and counted.
     fn write(&mut self, windows: Vec<Window>) -> Result<(), SinkError> {
+        self.disk.keep_held();
         for mut batch in batches(&windows, &self.rules.shape) {
             self.within_budget(&mut batch);
             if !batch.datums.is_empty() {
                 let dropped = self.disk.push(batch);
+                if dropped > 0 {
+                    tracing::warn!("the spool is full: {dropped} windows were dropped, the oldest");
+                }
                 self.count(|counts| counts.dropped += dropped);
             }
         }

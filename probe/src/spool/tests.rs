@@ -31,10 +31,28 @@ enum Fate {
 #[derive(Debug, Default)]
 struct World {
     fates: Vec<Fate>,
-    /// Values by window start: one a window here.
-    taken: BTreeMap<i64, u64>,
+    /// Values by window start, one a window here, and when the newest of them came.
+    taken: BTreeMap<i64, (u64, i64)>,
+    clock: Option<Arc<ManualClock>>,
     requests: u64,
     deaf: bool,
+}
+
+impl World {
+    fn now_ms(&self) -> i64 {
+        self.clock.as_ref().map_or(START_MS, |clock| clock.wall_ms())
+    }
+
+    /// As CloudWatch shows it: what was old when it came is hidden for hours.
+    fn shown(&self, at_ms: i64) -> u64 {
+        let Some((values, came_ms)) = self.taken.get(&at_ms) else { return 0 };
+        let hidden = match (came_ms - at_ms) / 3_600_000 {
+            ..3 => 0,
+            3..24 => 2,
+            _ => 48,
+        };
+        if self.now_ms() >= came_ms + hidden * 3_600_000 { *values } else { 0 }
+    }
 }
 
 /// The service, as a courier meets it.
@@ -49,7 +67,7 @@ impl Fake {
     /// How many windows were taken, and how many of them more than once.
     fn taken(&self) -> (u64, u64) {
         self.with(|world| {
-            let twice = world.taken.values().map(|n| n - 1).sum();
+            let twice = world.taken.values().map(|(values, _)| values - 1).sum();
             (world.taken.len() as u64, twice)
         })
     }
@@ -61,8 +79,10 @@ impl Courier for Fake {
             world.requests += 1;
             let fate = if world.fates.is_empty() { Fate::Good } else { world.fates.remove(0) };
             if matches!(fate, Fate::Good | Fate::ReplyLost) {
+                let now_ms = world.now_ms();
                 for datum in &batch.datums {
-                    *world.taken.entry(datum.at_ms).or_insert(0) += 1;
+                    let (values, came_ms) = world.taken.entry(datum.at_ms).or_insert((0, 0));
+                    (*values, *came_ms) = (*values + 1, now_ms);
                 }
             }
             let cause = format!("{fate:?}");
@@ -76,9 +96,7 @@ impl Courier for Fake {
     }
 
     fn held(&mut self, datum: &Datum) -> Option<u64> {
-        self.with(|world| {
-            (!world.deaf).then(|| world.taken.get(&datum.at_ms).copied().unwrap_or_default())
-        })
+        self.with(|world| (!world.deaf).then(|| world.shown(datum.at_ms)))
     }
 }
 
@@ -96,6 +114,7 @@ struct Run {
 
 fn start_with(folder: &Path, bytes_max: u64, fake: &Fake, clock: &Arc<ManualClock>) -> Run {
     let rules = Rules { shape: Shape::default(), metrics_max: 10, settle: SETTLE };
+    fake.with(|world| world.clock = Some(Arc::clone(clock)));
     let disk = Disk::open(folder, bytes_max, clock.wall_ms()).unwrap();
     let shared: Arc<dyn Clock> = Arc::<ManualClock>::clone(clock);
     let spool = Spool::new(disk, fake.clone(), shared, rules);
@@ -133,6 +152,33 @@ fn an_outage_at_every_step_loses_and_repeats_nothing() {
         assert_eq!(run.fake.taken(), (120, 0), "{fate:?}");
         assert_eq!(told, Counts { sent: 120, ..Counts::default() }, "{fate:?}");
     }
+}
+
+#[test]
+fn what_is_old_when_it_comes_is_asked_about_when_it_can_be_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut run = start(folder.path());
+    // Four hours without CloudWatch, then it takes the oldest and says nothing.
+    let refused = [Fate::ConnectRefused; 240];
+    let lost = [Fate::ReplyLost, Fate::RequestLost, Fate::ReplyLost];
+    run.fake.with(|world| world.fates = [&refused[..], &lost[..]].concat());
+    run.minutes(0..300);
+    println!("four hours away: {:?}, taken {:?}", run.counts(), run.fake.taken());
+    assert_eq!((run.counts().sent, run.counts().spooled), (297, 3), "nobody can tell yet");
+    run.minutes(300..400);
+    assert_eq!(run.counts(), Counts { sent: 400, ..Counts::default() });
+    assert_eq!(run.fake.taken(), (400, 0));
+
+    run.fake.with(|world| world.fates = vec![Fate::ConnectRefused, Fate::ReplyLost]);
+    run.minutes(400..401);
+    run.clock.advance(Duration::from_hours(25));
+    for _ in 0..80 {
+        run.spool.write(Vec::new()).unwrap();
+        run.clock.advance(Duration::from_hours(1));
+    }
+    println!("a day away: {:?}, taken {:?}", run.counts(), run.fake.taken());
+    assert_eq!(run.counts(), Counts { sent: 401, ..Counts::default() });
+    assert_eq!(run.fake.taken(), (401, 0));
 }
 
 #[test]
@@ -213,6 +259,26 @@ fn a_disk_that_takes_nothing_does_not_stop_the_sending() {
     run.minutes(20..120);
     let told = run.counts();
     assert_eq!((told.sent, told.spooled, told.dropped), (20, 64, 36), "memory is bounded");
+    // There is room again: what waits in memory survives the process.
+    std::fs::create_dir_all(folder.path()).unwrap();
+    run.minutes(120..121);
+    let files = std::fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!((files, run.counts().spooled), (65, 65));
+}
+
+#[test]
+fn what_only_memory_holds_is_counted_at_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut run = start(folder.path());
+    run.fake.with(|world| world.fates = vec![Fate::Throttled; 9]);
+    std::fs::remove_dir_all(folder.path()).unwrap();
+    run.minutes(0..3);
+    assert_eq!(run.counts(), Counts { spooled: 3, ..Counts::default() });
+    let counts = run.spool.counts();
+    drop(run);
+    let told = *counts.lock().unwrap();
+    println!("no disk to the end: {told:?}");
+    assert_eq!(told, Counts { dropped: 3, ..Counts::default() });
 }
 
 #[test]
