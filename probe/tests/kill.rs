@@ -138,7 +138,9 @@ impl Courier for Service {
         if self.requests.is_multiple_of(11) {
             return Delivery::Unknown("the request was lost".into());
         }
-        let lines: String = batch.datums.iter().map(|datum| format!("{}\n", datum.at_ms)).collect();
+        let starts: Vec<String> =
+            batch.datums.iter().map(|datum| datum.at_ms.to_string()).collect();
+        let lines = starts.join("\n") + "\n";
         let mut file = OpenOptions::new().append(true).create(true).open(&self.taken).unwrap();
         file.write_all(lines.as_bytes()).unwrap();
         match self.requests % 3 {
@@ -176,12 +178,11 @@ fn send_on(folder: &Path, from: i64) {
 /// Killed while it spools, sends and asks; the last one goes on until nothing waits.
 fn kill_senders() {
     let folder = tempfile::tempdir().unwrap();
-    let mut said = 0;
-    for lines in [1, 2, 9, 30, 61, 80] {
+    for (at, lines) in [1, 2, 9, 30, 61, 80].into_iter().enumerate() {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .arg("send")
             .arg(folder.path())
-            .arg((said * 1_000).to_string())
+            .arg((at * 1_000).to_string())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -189,7 +190,6 @@ fn kill_senders() {
         child.kill().unwrap();
         child.wait().unwrap();
         assert_eq!(kept, lines);
-        said += 1;
     }
     let mut spool = sending(folder.path(), Duration::ZERO);
     let counts = spool.counts();
