@@ -17,9 +17,11 @@ use crate::name::{Label, Name};
 use crate::record::{RecordSet, RecordType};
 use crate::zone::{Zone, ZoneError};
 
-/// Between two calls of `TestDNSAnswer`: at most two a second, because each spends the account's budget
-/// of ten requests a second.
+/// Before each call of `TestDNSAnswer`: at most two a second, because each spends the account's budget of
+/// requests to Route 53.
 const API_PAUSE: Duration = Duration::from_millis(500);
+/// Client prefixes that `TestDNSAnswer` is asked for, the heaviest first: a minute for each shadow group.
+pub const CLIENTS_API_MAX: usize = 120;
 
 /// How preferred labels are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +55,9 @@ pub enum PreferredError {
     /// The name servers answered with something else.
     #[error("cannot ask Route 53's name servers for preferred labels: {0}")]
     NameServers(String),
+    /// Some were asked through Route 53's API, and others could not be.
+    #[error("cannot ask Route 53's API for preferred labels: {0}")]
+    Api(ZoneError),
     /// Neither way worked.
     #[error("no name server could be reached ({dns}), and TestDNSAnswer failed: {api}")]
     NeitherWay {
@@ -69,7 +74,7 @@ impl PreferredError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::NameServers(_) => "check [dns] servers and that port 53 is reachable",
-            Self::NeitherWay { .. } => {
+            Self::Api(_) | Self::NeitherWay { .. } => {
                 "let this machine reach port 53, or add route53:TestDNSAnswer to the policy"
             }
         }
@@ -161,15 +166,25 @@ async fn ask_api<Z: Zone>(
     config: &Config,
     shadow: &Name,
 ) -> Result<BTreeMap<String, Label>, ZoneError> {
+    let of = |one: &Vantage| Some((one.id.clone(), one.subnet4.or(one.subnet6)?));
+    let vantages: Vec<(String, IpPrefix)> = config.vantages.iter().filter_map(of).collect();
+    announce(vantages.len(), "vantages");
     let mut preferred = BTreeMap::new();
-    for vantage in &config.vantages {
-        let Some(subnet) = vantage.subnet4.or(vantage.subnet6) else { continue };
-        if !preferred.is_empty() {
-            tokio::time::sleep(API_PAUSE).await;
-        }
-        preferred.insert(vantage.id.clone(), ask_api_for(zone, shadow, subnet).await?);
+    for (id, subnet) in vantages {
+        preferred.insert(id, ask_api_for(zone, shadow, subnet).await?);
     }
     Ok(preferred)
+}
+
+/// Says that the slow way is taken, and how long that is.
+fn announce(questions: usize, about: &str) {
+    let pauses = API_PAUSE * u32::try_from(questions).unwrap_or(u32::MAX);
+    tracing::warn!(
+        questions,
+        about,
+        seconds = pauses.as_secs_f64(),
+        "no name server can be reached: TestDNSAnswer is asked, at most twice a second"
+    );
 }
 
 async fn ask_api_for<Z: Zone>(
@@ -177,6 +192,7 @@ async fn ask_api_for<Z: Zone>(
     shadow: &Name,
     subnet: IpPrefix,
 ) -> Result<Label, ZoneError> {
+    tokio::time::sleep(API_PAUSE).await;
     let values = zone.test_dns_answer(shadow, &RecordType::Txt, subnet).await?;
     let label = values.iter().find_map(|value| {
         fields(value.trim_matches('"')).get("label").map(|label| Label::new(label))
@@ -203,19 +219,41 @@ pub async fn ask_for<Z: Zone, A: Answers>(
     }
 }
 
-/// The label preferred for each of the clients that no vantage stands for, in their order. They are
-/// asked for by DNS only: the API's pace of two a second is not for hundreds of prefixes.
-pub async fn ask_clients<A: Answers>(
-    answers: &A,
-    shadow: Shadow,
+/// The label preferred for the heaviest clients that no vantage stands for, in their order, asked in the way
+/// in which vantages were: by DNS all of them, by the API at most [`CLIENTS_API_MAX`], because of its pace. Where
+/// vantages were not asked, nobody is.
+pub async fn ask_clients<Z: Zone, A: Answers>(
+    (zone, answers): (&Z, &A),
+    service: &Name,
+    (shadow, how): (Shadow, Preference),
     clients: &[(IpPrefix, f64)],
 ) -> Result<Vec<Label>, PreferredError> {
+    let clients = askable(how, clients);
     let mut labels = Vec::with_capacity(clients.len());
+    if how == Preference::AskedApi && !clients.is_empty() {
+        announce(clients.len(), "clients");
+    }
+    let name = Marks::of(service).shadow(shadow);
     for (prefix, _) in clients {
-        let label = answers.preferred_for(shadow, *prefix).await;
-        labels.push(label.map_err(|error| PreferredError::NameServers(error.to_string()))?);
+        let label = if how == Preference::AskedApi {
+            ask_api_for(zone, &name, *prefix).await.map_err(PreferredError::Api)
+        } else {
+            let asked = answers.preferred_for(shadow, *prefix).await;
+            asked.map_err(|error| PreferredError::NameServers(error.to_string()))
+        };
+        labels.push(label?);
     }
     Ok(labels)
+}
+
+/// The clients that are asked for.
+fn askable(how: Preference, clients: &[(IpPrefix, f64)]) -> &[(IpPrefix, f64)] {
+    let most = match how {
+        Preference::Asked => clients.len(),
+        Preference::AskedApi => clients.len().min(CLIENTS_API_MAX),
+        Preference::Only | Preference::Modelled => 0,
+    };
+    &clients[..most]
 }
 
 /// Labels that were asked about together, and the one preferred for each vantage.
@@ -410,6 +448,17 @@ mod tests {
             prop_assert_eq!(order.iter().collect::<BTreeSet<_>>().len(), LABELS);
             prop_assert_eq!(order.len(), LABELS);
         }
+    }
+
+    #[test]
+    fn of_clients_the_slow_way_is_asked_for_the_heaviest() {
+        let prefix = IpPrefix::new([198, 18, 0, 0].into(), 24).unwrap();
+        let clients = vec![(prefix, 0.001); CLIENTS_API_MAX + 1];
+        let count = |how| askable(how, &clients).len();
+        assert_eq!(count(Preference::Asked), CLIENTS_API_MAX + 1);
+        assert_eq!(count(Preference::AskedApi), CLIENTS_API_MAX);
+        assert_eq!((count(Preference::Only), count(Preference::Modelled)), (0, 0));
+        assert_eq!(askable(Preference::AskedApi, &clients[..3]).len(), 3);
     }
 
     /// A label is moved forward as far as an answer needs, and no further.

@@ -133,6 +133,8 @@ pub struct Survey {
     pub traffic: Shares,
     /// The share of the traffic that prefers each label, of clients that no vantage stands for.
     pub clients: BTreeMap<Label, f64>,
+    /// The clients of whom Route 53 was not asked: how many prefixes, and their share of the traffic.
+    pub unasked: (usize, f64),
     /// The median network round trip between vantages and endpoints, in ms, where it is known.
     pub round_trips: BTreeMap<(String, String), f64>,
     /// Every label, for each vantage, the one that Route 53 is taken to prefer first: modelled from round
@@ -170,30 +172,35 @@ impl Survey {
             preference: known.how,
             traffic,
             clients: BTreeMap::new(),
+            unasked: (0, 0.0),
             round_trips: known.round_trips,
             orders: BTreeMap::new(),
             next: known.next,
         };
-        survey.ask_clients(answers).await?;
+        survey.ask_clients((zone, answers)).await?;
         survey.learn(config, &[]);
         Ok(survey.with_costliest(config))
     }
 
     /// The clients that no vantage stands for: what they prefer now, and of the labels asked about.
-    async fn ask_clients<A: Answers>(&mut self, answers: &A) -> Result<(), SurveyError> {
-        if self.preference != Preference::Asked {
-            return Ok(());
-        }
-        let clients = &self.traffic.clients;
-        let now = preferred::ask_clients(answers, Shadow::Live, clients).await?;
+    async fn ask_clients<Z: Zone, A: Answers>(
+        &mut self,
+        seams: (&Z, &A),
+    ) -> Result<(), SurveyError> {
+        let (service, clients) = (&self.view.service, &self.traffic.clients);
+        let way = (Shadow::Live, self.preference);
+        let now = preferred::ask_clients(seams, service, way, clients).await?;
+        let unasked = &clients[now.len()..];
+        self.unasked = (unasked.len(), unasked.iter().map(|(_, share)| share).sum::<f64>() + 0.0);
         for (label, (_, share)) in now.iter().zip(clients) {
             *self.clients.entry(label.clone()).or_default() += share;
         }
-        if let Some(next) = self.next.as_mut().filter(|next| next.how == Preference::Asked) {
-            let then = preferred::ask_clients(answers, Shadow::Next, clients).await?;
-            for ((now, then), (_, share)) in now.into_iter().zip(then).zip(clients) {
-                *next.clients.entry((now, then)).or_default() += share;
-            }
+        let Some(next) = &mut self.next else { return Ok(()) };
+        let way = (Shadow::Next, next.how);
+        let known = &clients[..now.len()];
+        let then = preferred::ask_clients(seams, service, way, known).await?;
+        for ((now, then), (_, share)) in now.into_iter().zip(then).zip(clients) {
+            *next.clients.entry((now, then)).or_default() += share;
         }
         Ok(())
     }

@@ -23,6 +23,8 @@ use super::weights::shares_json;
 #[derive(Debug, Clone)]
 pub struct RegretView {
     preferred: &'static str,
+    /// The clients of whom Route 53 was not asked, and their share of the traffic.
+    unasked: (usize, f64),
     rows: Vec<RegretRow>,
     advice: Advice,
     /// The labels that lead to several endpoints.
@@ -36,6 +38,7 @@ impl RegretView {
         let rule = settings::evidence_rule(&config.evidence);
         Self {
             preferred: survey.preference.as_str(),
+            unasked: survey.unasked,
             rows: regret(&survey.matrix, &survey.routing, &rule),
             advice: advice.clone(),
             split: survey.live.weights.clone(),
@@ -90,7 +93,21 @@ impl RegretView {
             ""
         };
         let advice = self.advice_text();
-        format!("{}\npreferred labels: {}\n{split}\n{advice}", table.text(), self.preferred)
+        let preferred = self.preferred_text();
+        format!("{}\n{preferred}{split}\n{advice}", table.text())
+    }
+
+    /// How preferred labels are known, and of whom they are not.
+    fn preferred_text(&self) -> String {
+        let unasked = match self.unasked {
+            (0, _) => String::new(),
+            (clients, share) => format!(
+                "Route 53 was not asked about {clients} clients with {:.1} % of the traffic: where they are \
+                 sent is not known\n",
+                share * 100.0
+            ),
+        };
+        format!("preferred labels: {}\n{unasked}", self.preferred)
     }
 
     /// The advice, a line each label, and what measured clients had to say.
@@ -128,6 +145,7 @@ impl RegretView {
         });
         json!({
             "preferred": self.preferred,
+            "unasked": {"clients": self.unasked.0, "share": self.unasked.1},
             "order": MODELLED,
             "vantages": rows.collect::<Vec<_>>(),
             "advice": self.advice_json(),

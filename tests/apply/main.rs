@@ -7,6 +7,7 @@ mod cli;
 mod crash;
 mod drift;
 mod eyeball;
+mod fallback;
 mod faults;
 mod prior;
 mod race;

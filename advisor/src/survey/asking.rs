@@ -83,10 +83,12 @@ pub enum Step {
 /// What an inquiry came to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Findings {
-    /// What the installed labels are worth, and then those that were asked about.
+    /// What the installed labels are worth, and then those that were asked about; nothing where nobody was
+    /// measured.
     pub values: Vec<LabelSet>,
     /// Of the labels that were asked about beside the installed ones those that are worth most: they are
-    /// to be left standing. `None` where no others were asked about.
+    /// to be left standing. `None` where no others were asked about, or nobody was measured: then what stands is
+    /// left as it is.
     pub best: Option<BTreeSet<Label>>,
     /// What is promised still, where the rounds are over.
     pub open: Option<LabelSet>,

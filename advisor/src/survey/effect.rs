@@ -118,8 +118,8 @@ impl Survey {
         }
     }
 
-    /// The traffic that moves, of clients that no vantage stands for. Where nobody asked what they will
-    /// prefer, all of it.
+    /// The traffic that moves, of clients that no vantage stands for. Of those of whom nobody asked what they
+    /// will prefer, all of it.
     fn clients_moved(&self, after: &Tree, then: Then<'_>) -> f64 {
         let to =
             |now: &Label, label: &Label, share: f64| share * self.leaving(now, after.get(label));
@@ -128,10 +128,12 @@ impl Survey {
             Then::Only(label) => {
                 self.clients.iter().map(|(now, share)| to(now, label, *share)).sum()
             }
-            Then::Asked(Next { how: Preference::Asked, clients, .. }) => {
-                clients.iter().map(|((now, label), share)| to(now, label, *share)).sum()
+            Then::Asked(next) => {
+                let known: f64 = next.clients.values().sum();
+                let moved = next.clients.iter().map(|((now, label), share)| to(now, label, *share));
+                moved.sum::<f64>() + (self.clients.values().sum::<f64>() - known).max(0.0)
             }
-            Then::Asked(_) | Then::Modelled => self.clients.values().sum(),
+            Then::Modelled => self.clients.values().sum(),
         }
     }
 }

@@ -146,6 +146,7 @@ pub(crate) fn decision() -> Decision {
         preference: Preference::Asked,
         traffic: Shares::equal(&config),
         clients: BTreeMap::new(),
+        unasked: (0, 0.0),
         round_trips: BTreeMap::new(),
         orders: BTreeMap::new(),
         next: None,

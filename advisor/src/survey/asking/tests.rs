@@ -171,6 +171,7 @@ impl World {
                 source: "a test".into(),
             },
             clients: BTreeMap::new(),
+            unasked: (0, 0.0),
             round_trips: clients.iter().enumerate().flat_map(trips).collect(),
             orders: BTreeMap::new(),
             next: None,
@@ -362,7 +363,7 @@ fn where_nothing_is_measured_nothing_is_asked_and_what_stands_stays() {
     assert_eq!((asked.len(), findings.best), (0, None));
     let standing = with_own(&world, &MORE[..1]);
     let (asked, findings) = world.inquire(Some(&standing));
-    assert_eq!((asked.len(), findings.best), (0, Some(standing)));
+    assert_eq!((asked.len(), findings.values, findings.best), (0, vec![], None));
 }
 
 /// A plan of labels moves them whole, and what each carries is known before it gets weights.
@@ -388,6 +389,35 @@ fn where_weights_are_wanted_other_labels_go_first_and_whole() {
     let installed = world.with_next(None);
     let weighing = installed.weigh(&world.config, &installed.advise(&world.config));
     assert_eq!(weighing.refused, None);
+}
+
+/// Clients that nothing measures, of whom Route 53 was asked or not.
+#[test]
+fn of_whom_nobody_asked_what_it_will_prefer_all_is_taken_to_move() {
+    let mut world = west(2, 0);
+    let (_, findings) = world.inquire(None);
+    // A half of the traffic belongs to others: most of them stay at NEAR, and a tenth gets a label of its own.
+    for share in world.survey.traffic.vantages.values_mut() {
+        *share /= 2.0;
+    }
+    world.survey.clients = [(Label::new(NEAR), 0.5)].into();
+    let moved = |stays: f64, goes: f64| {
+        let mut survey = world.with_next(findings.best.as_ref());
+        let to = |label: &str, share: f64| ((Label::new(NEAR), Label::new(label)), share);
+        let next = survey.next.as_mut().unwrap();
+        next.clients = [to(NEAR, stays), to(MORE[0], goes)].into();
+        let after = survey.next.iter().flat_map(|next| &next.labels).map(|label| {
+            let to = survey.live.labels.get(label).map_or(FAR, String::as_str);
+            (label.clone(), crate::topology::Shares::one(to))
+        });
+        let effect = survey.effect(&world.config, &after.collect());
+        (effect.traffic_moved * 1_000.0).round() / 1_000.0
+    };
+    for ((stays, goes), expected) in [((0.45, 0.05), 0.3), ((0.25, 0.05), 0.5), ((0.0, 0.0), 0.75)]
+    {
+        let found = moved(stays, goes);
+        assert!((found - expected).abs() < 1e-9, "{stays} stay, {goes} go: {found}");
+    }
 }
 
 const LABELS: [&str; 7] = [NEAR, FAR, THIRD, MORE[0], MORE[1], MORE[2], MORE[3]];
