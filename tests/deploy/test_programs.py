@@ -32,7 +32,7 @@ def task_commands():
     for name in ("PlanTask", "ApplyTask"):
         script, = resources[name]["Properties"]["ContainerDefinitions"][0]["Command"]
         for line in script.splitlines():
-            words = shlex.split(line.removeprefix("exec ").split(" >")[0].replace("$NEARSIDE_STORE", "cloudwatch:N"))
+            words = shlex.split(line.strip().removeprefix("exec ").split(" >")[0].replace("$NEARSIDE_STORE", "cloudwatch:N"))
             if words and words[0] == "/tmp/advisor":
                 yield name, [word.split(">")[0] for word in words if not word.startswith(">")]
 
@@ -45,7 +45,7 @@ def image_command():
 
 def test_every_command_line_is_one_that_the_programs_take(tmp_path):
     commands = [*units_commands(), *task_commands(), image_command()]
-    assert len(commands) >= 8, commands
+    assert len(commands) >= 10, commands
     for where, words in commands:
         program = labs.program(pathlib.Path(words[0]).name)
         rest = [word for word in words[1:] if not word.startswith(("--config", "/etc/nearside"))]
@@ -54,6 +54,54 @@ def test_every_command_line_is_one_that_the_programs_take(tmp_path):
         assert code == 2 and "cannot read configuration" in said, f"{where} {words}: {said}"
     code, _, said = labs.run([labs.program("probe"), "run", "--nonsense", "--config", "none.toml"])
     assert "cannot read configuration" not in said, "the check would find nothing"
+
+
+def documented_calls():
+    """The AWS CLI's command lines of the runbook and of the advisor's outputs, with places filled in."""
+    runbook = (ROOT / "docs/runbook.md").read_text().replace("\\\n", " ")
+    # A list of Regions goes on over three lines, as an unfinished text does.
+    runbook = re.sub(r'"[^"`]*"', lambda text: text[0].replace("\n", " "), runbook)
+    lines = re.findall(r"^    (?:export \w+=\$\()?(aws .*?)\)?$", runbook, re.MULTILINE)
+    outputs = template("advisor.yaml")["Outputs"]
+    lines += [str(outputs[name]["Value"]["Fn::Sub"]) for name in ("PlanNow", "ApplyPlan")]
+    places = {
+        "HOME_REGION": "eu-west-1", "REGIONS": "eu-west-1 us-east-1", "ACCOUNT": "123456789012", "ZONE_ID": "Z1",
+        "NAME": "api.example.com", "TOPIC": "arn:aws:sns:eu-west-1:123456789012:t", "AWS::Region": "eu-west-1",
+        "PARAMETERS": "ParameterKey=CodeKey,ParameterValue=probe.zip ParameterKey=Namespace,ParameterValue=Nearside",
+    }
+    for line in lines:
+        yield re.sub(r"\$\{?([A-Za-z_:]+)\}?", lambda place: places.get(place[1], place[1].lower()), line)
+
+
+def test_every_call_of_the_runbook_is_one_that_the_aws_cli_takes(tmp_path):
+    """It goes to an address where nobody is: words that are not understood are refused before that."""
+    calls = list(documented_calls())
+    assert len(calls) >= 13, calls
+    (tmp_path / "deploy").symlink_to(DEPLOY)
+    programs = tmp_path / "target/static/x86_64"
+    programs.mkdir(parents=True)
+    for file in (programs / "advisor", programs / "probe", tmp_path / "nearside.toml"):
+        file.write_text("x")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        nobody = f"http://127.0.0.1:{free.getsockname()[1]}"
+    environment = {
+        **labs.clean_environment(), "AWS_ENDPOINT_URL": nobody, "AWS_MAX_ATTEMPTS": "1", "AWS_REGION": "eu-west-1",
+        "AWS_ACCESS_KEY_ID": "nobody", "AWS_SECRET_ACCESS_KEY": "nothing", "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    cli = pathlib.Path(sys.executable).parent / "aws"
+
+    def said(call):
+        done = subprocess.run(
+            [cli, *shlex.split(call)[1:]], capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path,
+            env=environment,
+        )
+        return done.stderr
+
+    for call in calls:
+        assert "Could not connect to the endpoint" in said(call), f"{call}: {said(call)}"
+    wrong = calls[0] + " --nonsense"
+    assert "Could not connect" not in said(wrong), "the check would find nothing"
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)

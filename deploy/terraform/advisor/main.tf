@@ -205,12 +205,19 @@ resource "aws_iam_role_policy" "inputs" {
   })
 }
 
+resource "aws_iam_role_policy" "zone" {
+  for_each = { for name, layers in local.layers : name => layers if var.zone_role_arn != "" }
+  name     = "zone"
+  role     = aws_iam_role.task[each.key].id
+  policy   = templatefile("${path.module}/../../iam/assume-zone-role.json", { zone_role_arn = var.zone_role_arn })
+}
+
 resource "aws_ecs_cluster" "this" {
   region = var.region
   name   = "nearside"
 }
 
-# The apply task takes the key of a plan as PLAN, as plans/2030-01-01T002000Z/plan.json.
+# The apply task takes the key of a plan as PLAN, as plans/2030-01-01T002000Z/plan.json, or `rollback` or `resume`.
 resource "aws_ecs_task_definition" "task" {
   for_each                 = local.layers
   region                   = var.region
@@ -311,4 +318,28 @@ resource "aws_scheduler_schedule" "plan" {
       }
     }
   }
+}
+
+resource "aws_cloudwatch_event_rule" "failed" {
+  count       = var.alarm_topic_arn == "" ? 0 : 1
+  region      = var.region
+  name        = "nearside-task-failed"
+  description = "A task of Nearside's advisor ended with a failure"
+  event_pattern = jsonencode({
+    source      = ["aws.ecs"]
+    detail-type = ["ECS Task State Change"]
+    detail = {
+      clusterArn = [aws_ecs_cluster.this.arn]
+      lastStatus = ["STOPPED"]
+      containers = { exitCode = [{ anything-but = 0 }] }
+    }
+  })
+}
+
+resource "aws_cloudwatch_event_target" "failed" {
+  count     = var.alarm_topic_arn == "" ? 0 : 1
+  region    = var.region
+  rule      = aws_cloudwatch_event_rule.failed[0].name
+  target_id = "topic"
+  arn       = var.alarm_topic_arn
 }

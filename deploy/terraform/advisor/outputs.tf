@@ -4,7 +4,7 @@ output "bucket" {
 }
 
 output "tasks" {
-  description = "The task definitions for `aws ecs run-task`: plan, and apply with PLAN in its environment."
+  description = "The task definitions for `aws ecs run-task`: plan, and apply with PLAN in its environment (a key, `rollback` or `resume`)."
   value       = { for name, task in aws_ecs_task_definition.task : name => task.arn }
 }
 

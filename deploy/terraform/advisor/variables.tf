@@ -44,3 +44,15 @@ variable "log_retention_days" {
   description = "How long the tasks' log is kept, days."
   default     = 30
 }
+
+variable "zone_role_arn" {
+  type        = string
+  description = "aws.zone_role of the configuration, where the zone is in another account; else empty."
+  default     = ""
+}
+
+variable "alarm_topic_arn" {
+  type        = string
+  description = "A topic that is told when a task fails, like the one of the module monitoring; empty for none."
+  default     = ""
+}
