@@ -9,7 +9,7 @@
 )]
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use advisor::plan::Plan;
@@ -19,7 +19,7 @@ use nearside::setup::{self, Setup};
 use probe::clock::{Clock as _, SystemClock};
 use probe::store::Store;
 use serde_json::Value;
-use support::{Done, Lab};
+use support::{Done, Lab, Services};
 
 mod support;
 
@@ -46,20 +46,19 @@ connect_to = "127.0.0.1:1"
 /// A folder in which one command after the other is run.
 struct Place {
     folder: tempfile::TempDir,
-    route53: Option<String>,
-    apigateway: Option<String>,
+    services: Services,
 }
 
 impl Place {
     fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), route53: None, apigateway: None }
+        Self { folder: tempfile::tempdir().unwrap(), services: Services::none() }
     }
 
     fn with_lab(scenario: &str) -> (Self, Lab) {
         let mut place = Self::new();
         let lab = Lab::start(&place.path("lab"), scenario);
-        place.route53 = Some(lab.text("route53").to_owned());
-        place.apigateway = Some(lab.text("apigateway").to_owned());
+        let at = |service| lab.text(service).to_owned();
+        place.services = Services { route53: at("route53"), apigateway: at("apigateway") };
         std::fs::copy(lab.config(), place.path("nearside.toml")).unwrap();
         (place, lab)
     }
@@ -73,21 +72,7 @@ impl Place {
     }
 
     fn command(&self, line: &str) -> Command {
-        let mut words = line.split(' ');
-        let program = match words.next() {
-            Some("advisor") => env!("CARGO_BIN_EXE_advisor"),
-            Some("probe") => env!("CARGO_BIN_EXE_probe"),
-            other => panic!("no program {other:?}"),
-        };
-        let mut command = Command::new(program);
-        command.args(words).current_dir(self.folder.path()).stdin(Stdio::null());
-        // Nothing of ours asks the network for credentials, or anybody but the lab for zones.
-        command.env("AWS_EC2_METADATA_DISABLED", "true");
-        let nobody = "http://127.0.0.1:1";
-        let url = self.route53.as_deref().unwrap_or(nobody);
-        command.env("AWS_ENDPOINT_URL_ROUTE_53", url).env("AWS_REGION", "us-east-1");
-        let url = self.apigateway.as_deref().unwrap_or(nobody);
-        command.env("AWS_ENDPOINT_URL_API_GATEWAY", url).env("AWS_ENDPOINT_URL_APIGATEWAYV2", url);
+        let mut command = support::command(line, self.folder.path(), &self.services);
         command.env("AWS_ACCESS_KEY_ID", "lab").env("AWS_SECRET_ACCESS_KEY", "lab");
         command
     }
@@ -96,14 +81,9 @@ impl Place {
         support::run(self.command(line), COMMAND_MAX)
     }
 
-    /// What a user sees of a command: its exit code, stdout and stderr.
+    /// What a user sees of a command.
     fn seen(&self, line: &str) -> String {
-        let done = self.run(line);
-        let code = done.code.map_or_else(|| "none".to_owned(), |code| code.to_string());
-        format!(
-            "$ {line}\nexit code {code}\n--- stdout\n{}--- stderr\n{}",
-            done.stdout, done.stderr
-        )
+        support::seen(line, &self.run(line))
     }
 }
 

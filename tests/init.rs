@@ -13,7 +13,7 @@ mod support;
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use lab::apigateway::faults::DomainFault;
@@ -23,7 +23,7 @@ use lab::route53::{Options, model};
 use lab::scenario::Scenario;
 use lab::{Lab, LabOptions};
 use serde_json::Value;
-use support::Done;
+use support::{Done, Services};
 use tokio::runtime::Runtime;
 
 /// The longest that one command may take: the store of a short measurement is the slowest of them.
@@ -67,20 +67,9 @@ impl Place {
     }
 
     fn command(&self, line: &str) -> Command {
-        let mut words = line.split(' ');
-        let program = match words.next() {
-            Some("advisor") => env!("CARGO_BIN_EXE_advisor"),
-            Some("probe") => env!("CARGO_BIN_EXE_probe"),
-            other => panic!("no program {other:?}"),
-        };
         let facts = self.lab().facts();
-        let mut command = Command::new(program);
-        command.args(words).current_dir(self.dir.path()).stdin(Stdio::null());
-        command.env("AWS_EC2_METADATA_DISABLED", "true").env("AWS_REGION", "us-east-1");
-        command.env("AWS_ENDPOINT_URL_ROUTE_53", &facts.route53);
-        command.env("AWS_ENDPOINT_URL_API_GATEWAY", &facts.apigateway);
-        command.env("AWS_ENDPOINT_URL_APIGATEWAYV2", &facts.apigateway);
-        command
+        let (route53, apigateway) = (facts.route53.clone(), facts.apigateway.clone());
+        support::command(line, self.dir.path(), &Services { route53, apigateway })
     }
 
     fn run(&self, line: &str) -> Done {
@@ -120,10 +109,9 @@ impl Drop for Place {
     }
 }
 
-/// What a user sees of a command.
+/// What a user sees of a command, parted from the next one.
 fn seen(line: &str, done: &Done) -> String {
-    let code = done.code.map_or_else(|| "none".to_owned(), |code| code.to_string());
-    format!("$ {line}\nexit code {code}\n--- stdout\n{}--- stderr\n{}\n", done.stdout, done.stderr)
+    format!("{}\n", support::seen(line, done))
 }
 
 /// Compares with the snapshot of this name, without paths, ports, ids and times.

@@ -48,6 +48,43 @@ fn read_all(source: impl Read + Send + 'static) -> std::thread::JoinHandle<Strin
     })
 }
 
+/// A command line of ours, to be run in a folder; it asks nobody but `lab` for anything of AWS.
+pub(crate) fn command(line: &str, folder: &Path, lab: &Services) -> Command {
+    let mut words = line.split(' ');
+    let program = match words.next() {
+        Some("advisor") => env!("CARGO_BIN_EXE_advisor"),
+        Some("probe") => env!("CARGO_BIN_EXE_probe"),
+        other => panic!("no program {other:?}"),
+    };
+    let mut command = Command::new(program);
+    command.args(words).current_dir(folder).stdin(Stdio::null());
+    command.env("AWS_EC2_METADATA_DISABLED", "true").env("AWS_REGION", "us-east-1");
+    command.env("AWS_ENDPOINT_URL_ROUTE_53", &lab.route53);
+    command.env("AWS_ENDPOINT_URL_API_GATEWAY", &lab.apigateway);
+    command.env("AWS_ENDPOINT_URL_APIGATEWAYV2", &lab.apigateway);
+    command
+}
+
+/// Where the services of a lab listen.
+pub(crate) struct Services {
+    pub(crate) route53: String,
+    pub(crate) apigateway: String,
+}
+
+impl Services {
+    /// Where nobody listens.
+    pub(crate) fn none() -> Self {
+        let nobody = || "http://127.0.0.1:1".to_owned();
+        Self { route53: nobody(), apigateway: nobody() }
+    }
+}
+
+/// What a user sees of a command: its exit code, stdout and stderr.
+pub(crate) fn seen(line: &str, done: &Done) -> String {
+    let code = done.code.map_or_else(|| "none".to_owned(), |code| code.to_string());
+    format!("$ {line}\nexit code {code}\n--- stdout\n{}--- stderr\n{}", done.stdout, done.stderr)
+}
+
 /// Waits for the end of a program; kills it, and fails, when its time is over.
 pub(crate) fn wait(child: &mut Child, most: Duration) -> ExitStatus {
     let mut waited = Duration::ZERO;
