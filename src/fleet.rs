@@ -7,16 +7,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use advisor::bill::asked;
 use advisor::matrix::{CellBlock, MatrixSource, SourceError};
 use advisor::source::StoreSource;
-use aws::{Access, CloudWatchCourier, CloudWatchSource};
+use advisor::survey::SurveyError;
+use aws::{Access, CloudWatchCourier, CloudWatchSource, Spent, Wanted};
 use probe::agent;
 use probe::clock::{Clock, SystemClock};
 use probe::config::{CloudWatchSettings, Config};
 use probe::publish::Shape;
 use probe::publish::budget::Budget;
-use probe::sample::Connection;
+use probe::publish::counts::Counted;
+use probe::sample::{Connection, Phase};
 use probe::spool::{Disk, Rules, Spool};
+use serde_json::{Value, json};
 
 use crate::failure::{Exit, Failure};
 
@@ -97,6 +101,45 @@ impl Fleet {
         Ok(Self { settings: settings.clone(), source, access: access.clone() })
     }
 
+    /// What CloudWatch knows of every series of a span. Limits of objectives are kept exactly;
+    /// the distribution of round trips comes where it is wanted, and connects are published.
+    pub async fn counted(
+        &self,
+        config: &Config,
+        range_ms: (i64, i64),
+        round_trips: bool,
+    ) -> Result<Vec<Counted>, Failure> {
+        let series = agent::series(config).map_err(series_failure)?;
+        let mut exact_us: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+        for slo in &config.slos {
+            exact_us.entry(slo.target.clone()).or_default().push(us(slo.limit_ms));
+        }
+        let phases = &self.settings.phases;
+        let wanted = Wanted {
+            series: &series,
+            phases,
+            round_trips: round_trips && phases.contains(&Phase::Connect),
+            exact_us: &exact_us,
+            range_ms,
+        };
+        Ok(self.source.counted(&wanted).await.map_err(SurveyError::Source)?)
+    }
+
+    /// What was asked of CloudWatch, and what that costs, as a line.
+    #[must_use]
+    pub fn spent_text(&self) -> String {
+        let Spent { calls, metrics } = self.source.spent();
+        let usd = asked(metrics as f64).usd;
+        format!("CloudWatch was asked for {metrics} metrics in {calls} calls: about {usd:.4} USD\n")
+    }
+
+    /// The same as JSON.
+    #[must_use]
+    pub fn spent_json(&self) -> Value {
+        let Spent { calls, metrics } = self.source.spent();
+        json!({ "calls": calls, "metrics": metrics, "usd": asked(metrics as f64).usd })
+    }
+
     /// The sink of an agent: through the spool, which this process holds alone.
     pub async fn sink(
         &self,
@@ -115,6 +158,16 @@ impl Fleet {
         };
         Ok(Spool::new(disk, courier, clock, rules))
     }
+}
+
+/// A limit in whole microseconds.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the configuration bounds limits"
+)]
+fn us(limit_ms: f64) -> u64 {
+    (limit_ms * 1_000.0).round() as u64
 }
 
 fn open_disk(folder: &Path, bytes_max: u64, clock: &dyn Clock) -> Result<Disk, Failure> {

@@ -65,7 +65,7 @@ async fn advise(arguments: &Advisor, terminal: Terminal) -> Result<(), Failure> 
         AdvisorCommand::Regret(args) => command::regret::run(&setup()?, terminal, args).await,
         AdvisorCommand::Recommend(args) => {
             let setup = if args.matrix.is_none() { Some(setup()?) } else { None };
-            command::recommend::run(setup.as_ref(), terminal, args)
+            command::recommend::run(setup.as_ref(), terminal, args).await
         }
         AdvisorCommand::Traffic(args) => command::traffic::run(terminal, args),
         AdvisorCommand::Explain(args) => command::explain::run(&setup()?, terminal, args).await,

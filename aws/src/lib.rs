@@ -18,7 +18,7 @@ mod zone;
 pub use apigateway::ApiGateway;
 pub use cloudwatch::{
     CellSpans, CloudWatchBrake, CloudWatchCourier, CloudWatchFigures, CloudWatchSource, GridError,
-    SeriesSpans,
+    SeriesSpans, Spent, Wanted,
 };
 pub use s3::{S3, S3Error};
 pub use session::Access;

@@ -159,6 +159,23 @@ async fn what_is_published_is_read_as_blocks() {
     stage.lab.shutdown().await;
 }
 
+/// Evidence is looked at when a block ends: what is published of the block that runs is none yet, however
+/// much of it is there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_block_that_runs_is_no_block() {
+    let stage = Stage::start().await;
+    let (spool, _) = stage.spool(&stage.access()).await;
+    let at = |start_ms| window((0, 0), Connection::Cold, start_ms, 30_000, 1_440);
+    let now_ms = SystemClock.wall_ms() - SystemClock.wall_ms().rem_euclid(60_000);
+    let spool = write(spool, vec![at(block(1)), at(now_ms)]).await;
+    let source = source(&stage, &config(1, 1));
+    let blocks = source.cell_blocks(0.5, block(2) + 1, now_ms + 60_000).await.unwrap();
+    let starts: Vec<i64> = blocks.iter().map(|block| block.start_ms).collect();
+    assert_eq!(starts, [block(1)]);
+    drop(spool);
+    stage.lab.shutdown().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_large_matrix_takes_few_calls() {
     let stage = Stage::start().await;

@@ -1,18 +1,19 @@
 //! Reads what a report is made from, once, and has it put together. Decides nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use advisor::journal::Operation;
 use advisor::matrix::{CellBlock, Matrix, MatrixSource, SourceError};
 use advisor::settings;
 use advisor::shares::Shares;
 use probe::config::Config;
+use probe::publish::counts::Counted;
 use probe::store::{Store, StoreError};
 
 use crate::assemble::{self, Decided, Material, assemble};
 use crate::document::{Document, TruthFacts};
 use crate::period::Period;
-use crate::totals::Totals;
+use crate::totals::{Kept, Totals};
 
 /// What a report is asked to be, and what is known beside the measurements.
 #[derive(Debug, Clone, Copy)]
@@ -44,10 +45,24 @@ pub enum CollectError {
     Source(#[from] SourceError),
 }
 
-/// Reads the blocks of both periods from `source`, the histograms of the period from `store`, and
+/// What is known of the samples of the period.
+#[derive(Debug)]
+pub enum Samples<'a> {
+    /// The embedded store, which has histograms.
+    Store(&'a Store),
+    /// What CloudWatch counted.
+    CloudWatch {
+        /// Every series.
+        counted: &'a [Counted],
+        /// Targets whose series it keeps under paths that are not known here.
+        left_out: BTreeSet<String>,
+    },
+}
+
+/// Reads the blocks of both periods from `source`, the histograms of the period from `samples`, and
 /// makes the document of them.
 pub async fn collect<S: MatrixSource>(
-    store: &Store,
+    samples: Samples<'_>,
     source: &S,
     asked: &Asked<'_>,
 ) -> Result<Document, CollectError> {
@@ -60,7 +75,17 @@ pub async fn collect<S: MatrixSource>(
     drop(blocks);
     let mut totals = Totals::new(config, routed(asked));
     let (since_ms, until_ms) = (asked.period.since_ms, asked.period.until_ms);
-    store.each_span(since_ms, until_ms, |series, span| totals.add(series, span))?;
+    match samples {
+        Samples::Store(store) => {
+            store.each_span(since_ms, until_ms, |series, span| totals.add(series, span))?;
+        }
+        Samples::CloudWatch { counted, left_out } => {
+            for one in counted {
+                totals.add_counted(one);
+            }
+            totals.kept = Kept::Counts { left_out };
+        }
+    }
     Ok(assemble(&Material {
         config,
         period: asked.period,

@@ -17,6 +17,8 @@ pub struct Document {
     pub version: &'static str,
     /// The service name.
     pub service: String,
+    /// Where the measurements were read: `sqlite`, or `cloudwatch`, which keeps no histograms.
+    pub store: &'static str,
     /// What it speaks of.
     pub period: PeriodFacts,
     /// What that is compared with.
@@ -455,10 +457,14 @@ pub struct CoverageFacts {
     pub failures: u64,
     /// The most frequent kind of failure.
     pub worst_kind: Option<&'static str>,
-    /// Slots that could not start.
-    pub missed: u64,
-    /// Samples that the prober started late.
-    pub late: u64,
+    /// Slots that could not start; absent: not known from CloudWatch.
+    pub missed: Option<u64>,
+    /// Samples that the prober started late; absent likewise.
+    pub late: Option<u64>,
+    /// Further samples, of windows with missed slots, which CloudWatch keeps apart: no other figure holds
+    /// them. Only from there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub incomplete: Option<u64>,
     /// The end of the newest data; absent: none in the period.
     pub last: Option<String>,
     /// The same, in ms since 1970.

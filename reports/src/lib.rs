@@ -19,7 +19,7 @@ pub mod service;
 pub mod totals;
 
 pub use assemble::{Decided, Material, SHARES, assemble};
-pub use collect::{Asked, CollectError, collect};
+pub use collect::{Asked, CollectError, Samples, collect};
 pub use html::html;
 pub use markdown::markdown;
 

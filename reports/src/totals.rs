@@ -1,10 +1,11 @@
 //! Histograms of a period, merged while the store is read, so that a month of a large fleet fits
-//! in little memory. Percentiles are asked of what was merged; they are never averaged. Pure.
+//! in little memory; or what CloudWatch counted. Percentiles are asked of what was merged; they are never averaged. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use probe::config::{Config, Population, Target, TargetKind};
-use probe::histogram::{Encoded, Histogram, HistogramError, Tally};
+use probe::histogram::{Histogram, HistogramError, Tally};
+use probe::publish::counts::Counted;
 use probe::sample::{Connection, Series};
 use probe::store::Span;
 
@@ -19,6 +20,8 @@ pub struct Count {
     pub missed: u64,
     /// Samples that the prober started late.
     pub late: u64,
+    /// Samples of windows with missed slots, where they are not among the others.
+    pub incomplete: u64,
     /// Failures by outcome kind.
     pub by_kind: BTreeMap<&'static str, u64>,
     /// The end of the newest span, in ms since 1970.
@@ -37,6 +40,16 @@ impl Count {
         }
     }
 
+    fn add_counted(&mut self, one: &Counted) {
+        self.attempts += one.attempts;
+        self.failures += one.failures;
+        self.incomplete += one.incomplete;
+        self.last_ms = self.last_ms.max(one.last_ms);
+        for (kind, count) in &one.by_kind {
+            *self.by_kind.entry(kind).or_insert(0) += count;
+        }
+    }
+
     /// The sum of two.
     #[must_use]
     pub fn plus(mut self, other: &Self) -> Self {
@@ -44,6 +57,7 @@ impl Count {
         self.failures += other.failures;
         self.missed += other.missed;
         self.late += other.late;
+        self.incomplete += other.incomplete;
         self.last_ms = self.last_ms.max(other.last_ms);
         for (kind, count) in &other.by_kind {
             *self.by_kind.entry(kind).or_insert(0) += count;
@@ -62,6 +76,17 @@ pub struct TimeSum {
 }
 
 impl TimeSum {
+    /// The sum of `n` times, in ms: to the half of a microsecond.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a sum of times is not negative, and far below 2^128"
+    )]
+    fn add_ms(&mut self, sum_ms: f64, n: u64) {
+        self.twice_us += (sum_ms.max(0.0) * 2_000.0).round() as u128;
+        self.n += n;
+    }
+
     fn count(&mut self, (low_us, high_us): (u64, u64), n: u64) {
         self.twice_us += u128::from(low_us + high_us) * u128::from(n);
         self.n += n;
@@ -104,9 +129,24 @@ pub struct PhaseSums {
 /// A target as one population sees it over one kind of connection.
 pub type TargetKey = (Population, String, Connection);
 
+/// What the totals are made of.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Kept {
+    /// Histograms of the embedded store.
+    #[default]
+    Histograms,
+    /// Counts between edges, as CloudWatch tells them. Missed slots and late samples are not known.
+    Counts {
+        /// Targets whose series CloudWatch keeps under paths that are not known here.
+        left_out: BTreeSet<String>,
+    },
+}
+
 /// Everything of a period.
 #[derive(Debug, Clone, Default)]
 pub struct Totals {
+    /// What they are made of.
+    pub kept: Kept,
     populations: BTreeMap<String, Population>,
     promised: BTreeSet<String>,
     /// Targets whose round trips tell what a candidate would cost; empty without candidates.
@@ -147,31 +187,58 @@ impl Totals {
 
     /// Adds one span.
     pub fn add(&mut self, series: &Series, span: &Span<'_>) -> Result<(), HistogramError> {
-        let Some(population) = self.populations.get(&series.vantage).copied() else {
-            if !self.unknown.contains(&series.vantage) {
-                self.unknown.insert(series.vantage.clone());
-            }
-            return Ok(());
-        };
-        if !self.series.contains(series) {
-            self.series.insert(series.clone());
-        }
+        let Some(population) = self.population(series) else { return Ok(()) };
         let cell = (series.vantage.clone(), series.target.clone());
-        let is_trip = series.connection == Connection::Cold && self.places.contains(&series.target);
-        let trips = is_trip.then(|| self.round_trips.entry(cell.clone()).or_default());
+        let trips = self.is_trip(series).then(|| self.round_trips.entry(cell.clone()).or_default());
         self.counts.entry(cell).or_default().add(span);
         let key = (population, series.target.clone(), series.connection);
         self.phases.entry(key.clone()).or_default().add(span, trips)?;
-        self.add_response(key, &series.vantage, span.response)
+        let mut tallies = self.tallies(key, &series.vantage);
+        span.response.each(|low, _, n| tallies.iter_mut().for_each(|tally| tally.count(low, n)))
     }
 
-    /// The bytes of a histogram are read once, whoever counts what they hold.
-    fn add_response(
+    /// Adds what CloudWatch knows of one series.
+    pub fn add_counted(&mut self, one: &Counted) {
+        let series = &one.series;
+        let Some(population) = self.population(series) else { return };
+        let cell = (series.vantage.clone(), series.target.clone());
+        if self.is_trip(series) && !one.round_trips.is_empty() {
+            let trips = self.round_trips.entry(cell.clone()).or_default();
+            one.round_trips.buckets().for_each(|(low, _, n)| trips.count(low, n));
+        }
+        self.counts.entry(cell).or_default().add_counted(one);
+        let key = (population, series.target.clone(), series.connection);
+        self.phases.entry(key.clone()).or_default().add_counted(one);
+        let mut tallies = self.tallies(key, &series.vantage);
+        for (low, _, n) in one.response.buckets() {
+            for tally in &mut tallies {
+                tally.count(low, n);
+            }
+        }
+    }
+
+    /// The population of a series that belongs to a configured vantage; others are remembered.
+    fn population(&mut self, series: &Series) -> Option<Population> {
+        let population = self.populations.get(&series.vantage).copied();
+        if population.is_none() && !self.unknown.contains(&series.vantage) {
+            self.unknown.insert(series.vantage.clone());
+        }
+        if population.is_some() && !self.series.contains(series) {
+            self.series.insert(series.clone());
+        }
+        population
+    }
+
+    fn is_trip(&self, series: &Series) -> bool {
+        series.connection == Connection::Cold && self.places.contains(&series.target)
+    }
+
+    /// Whoever counts a response: the bytes of a histogram are read once.
+    fn tallies(
         &mut self,
         (population, target, connection): TargetKey,
         vantage: &str,
-        response: Encoded<'_>,
-    ) -> Result<(), HistogramError> {
+    ) -> Vec<&mut Tally> {
         let is_routed = self.routed.get(vantage) == Some(&target);
         let routed =
             is_routed.then(|| self.routed_responses.entry((population, connection)).or_default());
@@ -180,9 +247,7 @@ impl Totals {
             self.promised_responses.entry(key).or_default()
         });
         let all = self.responses.entry((population, target, connection)).or_default();
-        let mut tallies: Vec<&mut Tally> =
-            [Some(all), routed, promised].into_iter().flatten().collect();
-        response.each(|low, _, n| tallies.iter_mut().for_each(|tally| tally.count(low, n)))
+        [Some(all), routed, promised].into_iter().flatten().collect()
     }
 
     /// What one vantage counted, over all targets.
@@ -194,6 +259,16 @@ impl Totals {
 }
 
 impl PhaseSums {
+    fn add_counted(&mut self, one: &Counted) {
+        self.samples += one.attempts.saturating_sub(one.failures);
+        for (phase, n, sum_ms) in &one.phases {
+            let at = PARTS.iter().position(|part| *part == phase.as_str());
+            if let Some(sum) = at.and_then(|at| self.parts.get_mut(at)) {
+                sum.add_ms(*sum_ms, *n);
+            }
+        }
+    }
+
     /// `trips` counts the round trips of new connections, where somebody asks for them.
     fn add(
         &mut self,

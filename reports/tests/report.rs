@@ -7,7 +7,7 @@ mod support;
 use advisor::shares::{Shares, parse};
 use reports::document::{Document, TruthFacts};
 use reports::period::{Period, time_zone};
-use reports::{Asked, Report, collect};
+use reports::{Asked, Report, Samples, collect};
 use serde_json::json;
 use support::{END_MS, HOSTILE, SLOS, Service, hours};
 
@@ -224,8 +224,39 @@ async fn pages_for_a_browser() {
     let (document, period) = Service::new(SLOS).document("Europe/Berlin").await;
     write("fortnight", &render(document, &period));
     write("hostile", &hostile().await[0]);
+    let (document, period) = Service::new(SLOS).told_by_cloudwatch("UTC").await;
+    write("fleet", &render(document, &period));
     let (document, period) = Service::empty().collected("UTC", Err("no zone"), &[], None).await;
     write("empty", &render(document, &period));
+}
+
+#[tokio::test]
+async fn what_cloudwatch_does_not_know_is_not_zero() {
+    let (document, period) = Service::new(SLOS).told_by_cloudwatch("UTC").await;
+    let report = render(document, &period);
+    let line = report
+        .markdown
+        .lines()
+        .find(|line| line.starts_with("| eu-west-1 | cloud | 2026-"))
+        .unwrap();
+    assert!(line.ends_with("| not known | not known |"), "{line}");
+    let json: serde_json::Value = serde_json::from_str(&report.json).unwrap();
+    let line = &json["coverage"][0];
+    assert!(line["missed"].is_null() && line["late"].is_null(), "{line}");
+    assert_eq!(line["incomplete"], 30);
+    assert_eq!(json["store"], "cloudwatch");
+    let connect = |line: &serde_json::Value| {
+        line["phases"].as_array().unwrap().iter().all(|phase| phase["phase"] == "connect")
+    };
+    assert!(json["targets"].as_array().unwrap().iter().all(connect), "only what is published");
+    for words in [
+        "slots missed and late starts are not known from CloudWatch",
+        "150 samples were taken in windows with missed slots",
+        "Not in this report: page.",
+        "of the samples that CloudWatch counts between fixed edges, at most 3.7 % off",
+    ] {
+        assert!(report.markdown.contains(words), "{words}: {}", report.markdown);
+    }
 }
 
 #[tokio::test]
@@ -254,7 +285,7 @@ async fn thin_data_are_said_plainly() {
         truth: None,
     };
     let source = advisor::source::StoreSource::new(service.store_path());
-    let document = collect(&service.store(), &source, &asked).await.unwrap();
+    let document = collect(Samples::Store(&service.store()), &source, &asked).await.unwrap();
     assert!(
         document
             .notices

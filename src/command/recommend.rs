@@ -23,8 +23,12 @@ use crate::terminal::Terminal;
 const FRONTIER_MAX: usize = 20;
 
 /// Reads, solves and prints.
-pub fn run(setup: Option<&Setup>, terminal: Terminal, args: &RecommendArgs) -> Result<(), Failure> {
-    let (deployment, around) = costs(setup, args)?;
+pub async fn run(
+    setup: Option<&Setup>,
+    terminal: Terminal,
+    args: &RecommendArgs,
+) -> Result<(), Failure> {
+    let (deployment, around) = costs(setup, args).await?;
     let Deployment { matrix, estimated, candidates, unestimated, models } = deployment;
     let request = request(&matrix, args)?;
     let first = if args.frontier || args.regions <= FRONTIER_MAX {
@@ -62,12 +66,15 @@ pub fn run(setup: Option<&Setup>, terminal: Terminal, args: &RecommendArgs) -> R
         models: &models,
         around: around.as_ref(),
     };
+    if let Some(fleet) = setup.and_then(|setup| setup.fleet.as_ref()) {
+        terminal.say(fleet.spent_text().trim_end());
+    }
     terminal.result(&view.text(), &view.json())
 }
 
 /// The costs of the file, or those of the store with estimates for the candidates and what stands
 /// around the endpoints; weighted.
-fn costs(
+async fn costs(
     setup: Option<&Setup>,
     args: &RecommendArgs,
 ) -> Result<(Deployment, Option<Around>), Failure> {
@@ -89,7 +96,7 @@ fn costs(
         Failure::new(Exit::Usage, "there is neither a matrix nor a configuration")
             .hint("name a matrix with --matrix")
     })?;
-    let stored = stored(setup, weigh)?;
+    let stored = stored(setup, weigh).await?;
     Ok((stored.deployment, Some(stored.around)))
 }
 

@@ -9,17 +9,19 @@ use std::time::Duration;
 use advisor::advice::Advice;
 use advisor::plan::Plan;
 use advisor::survey::{Survey, SurveyError, read_traffic};
+use probe::agent;
 use probe::clock::Clock;
+use probe::config::{Target, TargetKind};
 use probe::store::Store;
 use reports::deliver::{
     Deliver, Delivered, Destination, Folder, Parcel, Patience, Webhook, http_client, send,
     write_files,
 };
-use reports::document::TruthFacts;
+use reports::document::{Document, TruthFacts};
 use reports::period::{Period, Unit, time_zone};
 use reports::schedule::Schedule;
 use reports::service::{Looked, Service};
-use reports::{Asked, CollectError, Decided, Report, collect};
+use reports::{Asked, CollectError, Decided, Report, Samples, collect};
 use serde_json::{Value, json};
 
 use crate::cli::{Compare, PeriodArg, ReportArgs};
@@ -27,13 +29,15 @@ use crate::command::lab::shutdown_signal;
 use crate::command::regret::survey_at;
 use crate::command::run::store_failure;
 use crate::failure::{Exit, Failure};
+use crate::fleet::Fleet;
 use crate::setup::{self, Setup};
 use crate::terminal::Terminal;
 
 /// How far back a report looks when nothing is asked for: a week.
 const SINCE_DEFAULT: Duration = Duration::from_hours(7 * 24);
 const DAY: Duration = Duration::from_hours(24);
-const HOUR_MS: i64 = 3_600_000;
+const MINUTE_MS: i64 = 60_000;
+const HOUR_MS: i64 = 60 * MINUTE_MS;
 /// The folder of what could not be delivered, in that of the reports.
 const UNDELIVERED: &str = "undelivered";
 
@@ -76,8 +80,6 @@ pub async fn make(
     wanted: &Wanted,
     decided: Result<&Decision, &str>,
 ) -> Result<Report, Failure> {
-    setup.require_histograms()?;
-    let store = Store::open_existing(&setup.store).map_err(|error| store_failure(&error))?;
     let operations = setup.operations()?;
     let traffic = read_traffic(&setup.config)?;
     let asked = Asked {
@@ -89,12 +91,30 @@ pub async fn make(
         operations: &operations,
         truth: wanted.truth,
     };
-    let document = collect(&store, &setup.source(), &asked).await.map_err(|error| match error {
-        CollectError::Store(error) => store_failure(&error),
-        CollectError::Source(error) => SurveyError::Source(error).into(),
-    })?;
+    let document = document(setup, &asked).await?;
     Report::render(document, &wanted.period, wanted.png)
         .map_err(|error| Failure::new(Exit::Failed, format!("cannot make the report: {error}")))
+}
+
+/// Reads what the store has of the samples, and has the document made.
+async fn document(setup: &Setup, asked: &Asked<'_>) -> Result<Document, Failure> {
+    let source = setup.source();
+    let made = if let Some(fleet) = &setup.fleet {
+        let range_ms = (asked.period.since_ms, asked.period.until_ms);
+        let is_candidate = |target: &Target| target.kind == TargetKind::Candidate;
+        let has_candidates = setup.config.targets.iter().any(is_candidate);
+        let counted = fleet.counted(&setup.config, range_ms, has_candidates).await?;
+        let left_out =
+            agent::told_apart(&setup.config).map_err(|error| Failure::new(Exit::Usage, error))?;
+        collect(Samples::CloudWatch { counted: &counted, left_out }, &source, asked).await
+    } else {
+        let store = Store::open_existing(&setup.store).map_err(|error| store_failure(&error))?;
+        collect(Samples::Store(&store), &source, asked).await
+    };
+    made.map_err(|error| match error {
+        CollectError::Store(error) => store_failure(&error),
+        CollectError::Source(error) => SurveyError::Source(error).into(),
+    })
 }
 
 impl Decision {
@@ -135,18 +155,26 @@ impl<'a> Job<'a> {
         Ok(Self { setup, terminal, args, zone, deliver })
     }
 
-    /// The newest data are "now", so that a report made again is the same.
+    /// The newest data are "now", so that a report made again is the same. CloudWatch is not asked when
+    /// that is: its minutes end by the clock.
     async fn once(&self) -> Result<(), Failure> {
-        let store =
-            Store::open_existing(&self.setup.store).map_err(|error| store_failure(&error))?;
-        let newest_ms = store.newest_ms().map_err(|error| store_failure(&error))?;
-        drop(store);
-        let at_ms = newest_ms.unwrap_or_else(|| self.setup.now_ms());
+        let now_ms = self.setup.now_ms();
+        let at_ms = if self.setup.fleet.is_some() {
+            now_ms - now_ms.rem_euclid(MINUTE_MS)
+        } else {
+            let store =
+                Store::open_existing(&self.setup.store).map_err(|error| store_failure(&error))?;
+            store.newest_ms().map_err(|error| store_failure(&error))?.unwrap_or(now_ms)
+        };
         let (report, period) = self.make(at_ms).await?;
         write(&report, &self.args.out)?;
         let delivered = self.deliver(&report, &period).await?;
         let document = self.document(&report, &delivered);
-        self.terminal.result(&text(&report, &self.args.out, &delivered), &document)?;
+        let mut told = text(&report, &self.args.out, &delivered);
+        if let Some(fleet) = &self.setup.fleet {
+            told.push_str(&fleet.spent_text());
+        }
+        self.terminal.result(&told, &document)?;
         let failed = delivered.iter().filter(|one| one.failed.is_some()).count();
         if failed > 0 {
             let message = format!("{failed} of {} deliveries failed", delivered.len());
@@ -248,6 +276,7 @@ impl<'a> Job<'a> {
             "answer": report.document.answer,
             "breached": report.breached(),
             "delivered": delivered.collect::<Vec<_>>(),
+            "cloudwatch": self.setup.fleet.as_ref().map(Fleet::spent_json),
         })
     }
 

@@ -13,15 +13,25 @@ use serde_json::{Map, Value, json};
 
 use super::table::{Table, ms, percent};
 
+/// What there is instead of it where it is not known.
+const UNKNOWN: &str = "not known from CloudWatch: kinds of endpoints side by side, the data tier, journeys, and \
+    what edges pass on and would save; a machine's own store tells (--store sqlite:PATH)\n";
+
 /// What stands around the endpoints.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Around {
-    /// Endpoints of different kinds in one Region.
-    pub kinds: Vec<KindComparison>,
+    /// Endpoints of different kinds in one Region, and what stands behind and before the endpoints; `None`
+    /// from CloudWatch, which does not hold it.
+    pub known: Option<(Vec<KindComparison>, Tiers)>,
     /// Whether an edge-optimized domain is among several endpoints.
     pub is_trapped: bool,
-    /// What stands behind and before the endpoints.
-    pub tiers: Tiers,
+}
+
+/// Of a matrix, which has nothing around it.
+impl Default for Around {
+    fn default() -> Self {
+        Self { known: Some((Vec::new(), Tiers::default())), is_trapped: false }
+    }
 }
 
 /// What stands behind and before the endpoints.
@@ -48,41 +58,73 @@ impl Around {
     /// The paragraphs; those without a finding are left out, but for the data tier's.
     #[must_use]
     pub fn text(&self) -> String {
+        let Some((kinds, tiers)) = &self.known else {
+            return UNKNOWN.to_owned() + &self.trap();
+        };
         let parts = [
-            self.endpoint_kinds(),
-            self.paths(),
-            self.storage(),
-            self.journeys(),
-            self.at_the_edge(),
+            endpoint_kinds(kinds),
+            self.trap(),
+            tiers.paths(),
+            tiers.storage(),
+            tiers.journeys(),
+            tiers.at_the_edge(),
         ];
         parts.concat()
     }
 
-    /// Which kind of endpoint is faster where there are several, and how to leave the trap.
-    fn endpoint_kinds(&self) -> String {
-        let mut text = String::new();
-        for kind in &self.kinds {
-            let _ = writeln!(
-                text,
-                "endpoint kind in {}, {}: {} against {}: {}{}",
-                kind.region,
-                kind.connection.as_str(),
-                kind.first,
-                kind.second,
-                kind.verdict.code(),
-                gains(&kind.verdict)
-            );
+    /// How to leave the trap of an edge-optimized domain.
+    fn trap(&self) -> String {
+        if !self.is_trapped {
+            return String::new();
         }
-        if self.is_trapped {
-            let _ = writeln!(text, "{EDGE_OPTIMIZED_TRAP} (reason: edge-optimized)");
-            text.push_str(&numbered(&EDGE_OPTIMIZED_MIGRATION));
-        }
-        text
+        format!("{EDGE_OPTIMIZED_TRAP} (reason: edge-optimized)\n")
+            + &numbered(&EDGE_OPTIMIZED_MIGRATION)
     }
 
+    /// The same, complete. What is not known is null.
+    #[must_use]
+    pub fn json(&self) -> Map<String, Value> {
+        let mut whole = Map::new();
+        let mut put = |key: &str, value: Value| whole.insert(key.to_owned(), value);
+        let migration = if self.is_trapped { &EDGE_OPTIMIZED_MIGRATION[..] } else { &[] };
+        put("migration", json!(migration));
+        let Some((kinds, tiers)) = &self.known else {
+            let keys = ["endpoint_kinds", "edge_paths", "data_tier", "journeys", "tier_moves"];
+            keys.into_iter().chain(["edge_compute"]).for_each(|key| {
+                put(key, Value::Null);
+            });
+            return whole;
+        };
+        put("endpoint_kinds", kinds.iter().map(kind_json).collect());
+        put("edge_paths", tiers.paths.iter().map(path_json).collect());
+        put("data_tier", tiers.storage.iter().map(storage_json).collect());
+        put("journeys", tiers.steps.iter().map(step_json).collect());
+        put("tier_moves", tiers.moves.iter().map(move_json).collect());
+        put("edge_compute", tiers.edge_compute_json());
+        whole
+    }
+}
+
+/// Which kind of endpoint is faster where there are several.
+fn endpoint_kinds(kinds: &[KindComparison]) -> String {
+    let line = |kind: &KindComparison| {
+        format!(
+            "endpoint kind in {}, {}: {} against {}: {}{}\n",
+            kind.region,
+            kind.connection.as_str(),
+            kind.first,
+            kind.second,
+            kind.verdict.code(),
+            gains(&kind.verdict)
+        )
+    };
+    kinds.iter().map(line).collect()
+}
+
+impl Tiers {
     fn paths(&self) -> String {
         let mut text = String::new();
-        for path in &self.tiers.paths {
+        for path in &self.paths {
             if path.is_double_hop() == Some(true) {
                 let _ = writeln!(
                     text,
@@ -109,12 +151,12 @@ impl Around {
     }
 
     fn storage(&self) -> String {
-        if self.tiers.storage.is_empty() {
+        if self.storage.is_empty() {
             return "data tier: no function tells what its storage takes (reason: untold); have it \
                     answer with server-timing, such as dynamodb;dur=12.5\n"
                 .to_owned();
         }
-        self.tiers.storage.iter().map(storage_text).collect()
+        self.storage.iter().map(storage_text).collect()
     }
 
     fn journeys(&self) -> String {
@@ -127,7 +169,7 @@ impl Around {
             "of the whole",
             "one round trip, ms",
         ]);
-        for step in &self.tiers.steps {
+        for step in &self.steps {
             table.row([
                 format!("{} {}", step.journey, step.step),
                 step.kind.to_owned(),
@@ -137,16 +179,15 @@ impl Around {
                 ms(step.round_trip_ms),
             ]);
         }
-        if !self.tiers.steps.is_empty() {
+        if !self.steps.is_empty() {
             let _ = write!(text, "\n{}", table.text());
         }
-        self.tiers.moves.iter().for_each(|one| text.push_str(&move_text(one)));
+        self.moves.iter().for_each(|one| text.push_str(&move_text(one)));
         text
     }
 
     fn at_the_edge(&self) -> String {
-        let tiers = &self.tiers;
-        if tiers.savings.is_empty() {
+        if self.savings.is_empty() {
             return String::new();
         }
         let mut text = "\nat the edge: what an answer from the nearest edge would save, by what a \
@@ -154,7 +195,7 @@ impl Around {
             .to_owned();
         let headings = ["vantage", "endpoint", "saves, ms", "interval, ms", "pairs", "reason"];
         let mut table = Table::new(headings);
-        for saving in &tiers.savings {
+        for saving in &self.savings {
             let told = saving.verdict.difference();
             let interval =
                 told.map(|t| format!("{:.1} to {:.1}", t.interval_ms.0, t.interval_ms.1));
@@ -169,7 +210,7 @@ impl Around {
         }
         text.push_str(&table.text());
         let answerable: Vec<String> =
-            tiers.answerable.iter().map(|(id, what)| format!("{id} {}", what.code())).collect();
+            self.answerable.iter().map(|(id, what)| format!("{id} {}", what.code())).collect();
         let _ = writeln!(text, "what could be answered there: {}", answerable.join(", "));
         for technique in &EDGE_TECHNIQUES {
             let _ = writeln!(
@@ -181,34 +222,18 @@ impl Around {
         text
     }
 
-    /// The same, complete.
-    #[must_use]
-    pub fn json(&self) -> Map<String, Value> {
-        let tiers = &self.tiers;
-        let mut whole = Map::new();
-        let mut put = |key: &str, value: Value| whole.insert(key.to_owned(), value);
-        put("endpoint_kinds", self.kinds.iter().map(kind_json).collect());
-        let migration = if self.is_trapped { &EDGE_OPTIMIZED_MIGRATION[..] } else { &[] };
-        put("migration", json!(migration));
-        put("edge_paths", tiers.paths.iter().map(path_json).collect());
-        put("data_tier", tiers.storage.iter().map(storage_json).collect());
-        put("journeys", tiers.steps.iter().map(step_json).collect());
-        put("tier_moves", tiers.moves.iter().map(move_json).collect());
-        let answerable = tiers.answerable.iter();
+    fn edge_compute_json(&self) -> Value {
+        let answerable = self.answerable.iter();
         let answerable: Vec<Value> =
             answerable.map(|(id, what)| json!({"target": id, "reason": what.code()})).collect();
         let techniques = EDGE_TECHNIQUES.iter().map(|technique| {
             json!({"name": technique.name, "can": technique.can, "limits": technique.limits})
         });
-        put(
-            "edge_compute",
-            json!({
-                "savings": tiers.savings.iter().map(saving_json).collect::<Vec<_>>(),
-                "answerable": answerable,
-                "techniques": techniques.collect::<Vec<_>>(),
-            }),
-        );
-        whole
+        json!({
+            "savings": self.savings.iter().map(saving_json).collect::<Vec<_>>(),
+            "answerable": answerable,
+            "techniques": techniques.collect::<Vec<_>>(),
+        })
     }
 }
 

@@ -32,7 +32,8 @@ def task_commands():
     for name in ("PlanTask", "ApplyTask"):
         script, = resources[name]["Properties"]["ContainerDefinitions"][0]["Command"]
         for line in script.splitlines():
-            words = shlex.split(line.strip().removeprefix("exec ").split(" >")[0].replace("$NEARSIDE_STORE", "cloudwatch:N"))
+            line = line.strip().removeprefix("exec ").split(" >")[0]
+            words = shlex.split(line.replace("$NEARSIDE_STORE", "cloudwatch:N").replace("$REPORT", "week"))
             if words and words[0] == "/tmp/advisor":
                 yield name, [word.split(">")[0] for word in words if not word.startswith(">")]
 

@@ -78,7 +78,7 @@ def test_statistics_of_values_and_counts(cloudwatch, space):
     wanted = {
         "SampleCount": 100, "Average": 26.7, "Sum": 2670, "Minimum": 10, "Maximum": 1000,
         "p50": 10, "p99": 30, "p99.5": 1000, "tm99": 1670 / 99, "PR(:20)": 80, "PR(20:)": 20,
-        "TC(:30)": 99, "IQM": (25 * 10 + 25 * 20) / 50, "wm99": 1700 / 100,
+        "TC(:30)": 99, "TC(10:30)": 49, "TC(9.5:20.25)": 80, "IQM": (25 * 10 + 25 * 20) / 50, "wm99": 1700 / 100,
     }
     found = ask(cloudwatch, space, list(wanted), start)
     assert {name: pytest.approx(values) for name, values in found.items()} == {

@@ -1,9 +1,10 @@
-//! CloudWatch as the fleet's store: a courier for the probe's spool, and a source of matrices and of
-//! what screens show; and what a canary needs of it.
+//! CloudWatch as the fleet's store: a courier for the probe's spool, and a source of matrices, of what
+//! screens show and of what reports tell; and what a canary needs of it.
 //!
 //! Its address and who asks come from the AWS environment; its Region is the user's choice.
 
 mod canary;
+mod counted;
 mod courier;
 mod error;
 mod query;
@@ -20,8 +21,9 @@ use aws_sdk_cloudwatch::Client;
 use crate::session::{Access, session};
 
 pub use canary::{CloudWatchBrake, CloudWatchFigures};
+pub use counted::Wanted;
 pub use courier::CloudWatchCourier;
-pub use source::{CloudWatchSource, GridError};
+pub use source::{CloudWatchSource, GridError, Spent};
 pub use spans::{CellSpans, SeriesSpans};
 
 /// How often a call may be made, and how long one attempt may take.

@@ -64,6 +64,8 @@ pub(super) struct Question {
 
 /// The points of one series: start in seconds since 1970, and value.
 pub(super) type Points = Vec<(i64, f64)>;
+/// The points of a query so far, and what its newest result said of them; nothing before the first.
+type Answer = (Points, Option<StatusCode>);
 
 fn to_sdk(namespace: &str, at: usize, question: &Question) -> MetricDataQuery {
     let dimension =
@@ -105,11 +107,11 @@ async fn pages(
     (from_s, until_s): (i64, i64),
     limiter: Option<&Pace>,
 ) -> Result<Vec<Points>, AskError> {
-    let mut answers = vec![(Points::new(), StatusCode::Complete); queries.len()];
+    let mut answers: Vec<Answer> = vec![(Points::new(), None); queries.len()];
     let mut token = None;
     for _ in 0..PAGES_MAX {
         if let Some(limiter) = limiter {
-            limiter.wait().await;
+            limiter.wait(queries.len()).await;
         }
         let page = client
             .get_metric_data()
@@ -133,22 +135,22 @@ async fn pages(
 }
 
 /// Takes in the points of one result; its last page says how it ended.
-fn collect(result: &MetricDataResult, into: &mut [(Points, StatusCode)]) {
+fn collect(result: &MetricDataResult, into: &mut [Answer]) {
     let at = result.id().and_then(|id| id.strip_prefix('q')).and_then(|at| at.parse().ok());
     let Some((points, status)) = at.and_then(|at: usize| into.get_mut(at)) else { return };
     let times = result.timestamps().iter().map(DateTime::secs);
     points.extend(times.zip(result.values().iter().copied()));
     if let Some(told) = result.status_code() {
-        *status = told.clone();
+        *status = Some(told.clone());
     }
 }
 
-/// The points, if every query was answered to its end.
-fn whole(answers: Vec<(Points, StatusCode)>) -> Result<Vec<Points>, AskError> {
-    let mut unanswered =
-        answers.iter().map(|(_, status)| status).filter(|one| **one != StatusCode::Complete);
+/// The points, if every query was answered to its end. One that measured nothing has a result too.
+fn whole(answers: Vec<Answer>) -> Result<Vec<Points>, AskError> {
+    let statuses = answers.iter().map(|(_, status)| status.as_ref());
+    let mut unanswered = statuses.filter(|one| *one != Some(&StatusCode::Complete));
     if let Some(first) = unanswered.next() {
-        let status = first.as_str().to_owned();
+        let status = first.map_or("no result", StatusCode::as_str).to_owned();
         let unanswered = 1 + unanswered.count();
         return Err(AskError::Unanswered { unanswered, queries: answers.len(), status });
     }

@@ -34,20 +34,35 @@ const CALLS_PER_S: f64 = 10.0;
 const DAY_S: i32 = 86_400;
 const HOUR_MS: i64 = 3_600_000;
 
-/// A token bucket for calls.
+/// What was asked of CloudWatch. It takes money for metrics, each as often as it is asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// Calls of GetMetricData, pages among them.
+    pub calls: u64,
+    /// Metrics asked for by them.
+    pub metrics: u64,
+}
+
+/// A token bucket for calls, and what they came to.
 pub(super) struct Pace {
     clock: Arc<dyn Clock>,
     state: Mutex<(f64, Instant)>,
+    spent: Mutex<Spent>,
 }
 
 impl Pace {
     fn new(clock: Arc<dyn Clock>) -> Self {
         let now = clock.now();
-        Self { clock, state: Mutex::new((BURST, now)) }
+        Self { clock, state: Mutex::new((BURST, now)), spent: Mutex::default() }
     }
 
-    /// Takes a token; without one, waits until there is.
-    pub(super) async fn wait(&self) {
+    /// Takes a token for a call that asks for so many metrics; without one, waits until there is.
+    pub(super) async fn wait(&self, metrics: usize) {
+        {
+            let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
+            spent.calls += 1;
+            spent.metrics += u64::try_from(metrics).unwrap_or(u64::MAX);
+        }
         let short = {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             let now = self.clock.now();
@@ -137,11 +152,20 @@ impl CloudWatchSource {
         })
     }
 
+    /// What was asked so far.
+    #[must_use]
+    pub fn spent(&self) -> Spent {
+        *self.pace.spent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) async fn ask(
         &self,
         questions: &[Question],
         range_s: (i64, i64),
     ) -> Result<Vec<Points>, SourceError> {
+        if questions.is_empty() || range_s.0 >= range_s.1 {
+            return Ok(vec![Points::new(); questions.len()]);
+        }
         let connecting = || connect(&self.access, &self.region, PATIENCE);
         let client = self.client.get_or_init(connecting).await;
         let asked = ask(client, &self.namespace, questions, range_s, Some(&self.pace)).await;
@@ -159,6 +183,15 @@ impl CloudWatchSource {
             statistic: statistic.to_owned(),
             period_s: self.period_s,
         }
+    }
+
+    /// The span of the blocks that lie wholly in a time, in seconds since 1970. One that still runs is
+    /// no block yet: its figures change, and evidence is looked at when a block ends.
+    fn closed_blocks_s(&self, since_ms: i64, until_ms: i64) -> (i64, i64) {
+        let period_ms = i64::from(self.period_s) * 1_000;
+        let blocks = (-(-since_ms).div_euclid(period_ms), until_ms.div_euclid(period_ms));
+        let start_s = |block: i64| block * i64::from(self.period_s);
+        (start_s(blocks.0), start_s(blocks.1))
     }
 
     fn blocks(&self, cell: &Cell, answers: &[Points]) -> Vec<CellBlock> {
@@ -247,8 +280,7 @@ impl MatrixSource for CloudWatchSource {
                 ]
             })
             .collect();
-        let range_s = (since_ms.div_euclid(1_000), until_ms.div_euclid(1_000));
-        let answers = self.ask(&questions, range_s).await?;
+        let answers = self.ask(&questions, self.closed_blocks_s(since_ms, until_ms)).await?;
         let of_cells = self.cells.iter().zip(answers.chunks(3));
         let blocks: Vec<CellBlock> =
             of_cells.flat_map(|(cell, answers)| self.blocks(cell, answers)).collect();

@@ -17,7 +17,7 @@ locals {
   }
 }
 
-# program/advisor and config/nearside.toml are put here by people; plans/ is written by the tasks.
+# program/advisor and config/nearside.toml are put here by people; plans/ and reports/ are written by the tasks.
 resource "aws_s3_bucket" "reports" {
   region = var.region
   bucket = "${var.bucket_prefix}-${data.aws_caller_identity.this.account_id}"
@@ -306,6 +306,37 @@ resource "aws_scheduler_schedule" "plan" {
   target {
     arn      = aws_ecs_cluster.this.arn
     role_arn = aws_iam_role.schedule.arn
+
+    ecs_parameters {
+      task_definition_arn = aws_ecs_task_definition.task["plan"].arn
+      launch_type         = "FARGATE"
+
+      network_configuration {
+        assign_public_ip = true
+        subnets          = [aws_subnet.this.id]
+        security_groups  = [aws_security_group.tasks.id]
+      }
+    }
+  }
+}
+
+# The same task with REPORT set: it makes a report instead of a plan.
+resource "aws_scheduler_schedule" "report" {
+  region                       = var.region
+  name                         = "nearside-report"
+  schedule_expression          = var.report_schedule
+  schedule_expression_timezone = "UTC"
+
+  flexible_time_window {
+    mode = "OFF"
+  }
+
+  target {
+    arn      = aws_ecs_cluster.this.arn
+    role_arn = aws_iam_role.schedule.arn
+    input = jsonencode({
+      containerOverrides = [{ name = "advisor", environment = [{ name = "REPORT", value = var.report }] }]
+    })
 
     ecs_parameters {
       task_definition_arn = aws_ecs_task_definition.task["plan"].arn

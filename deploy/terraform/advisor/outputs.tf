@@ -1,5 +1,5 @@
 output "bucket" {
-  description = "Put the program at program/advisor and the configuration at config/nearside.toml; plans come to plans/."
+  description = "Put the program at program/advisor and the configuration at config/nearside.toml; plans come to plans/, reports to reports/."
   value       = aws_s3_bucket.reports.id
 }
 

@@ -27,6 +27,18 @@ variable "schedule" {
   default     = "cron(20 0/4 * * ? *)"
 }
 
+variable "report" {
+  type        = string
+  description = "Of which last whole day, week or month (in UTC) a report is made."
+  default     = "week"
+}
+
+variable "report_schedule" {
+  type        = string
+  description = "When the report is made, in UTC; by default on Monday mornings."
+  default     = "cron(40 6 ? * MON *)"
+}
+
 variable "image" {
   type        = string
   description = "An image with a shell and the AWS CLI; the program itself is read from the bucket."

@@ -12,7 +12,7 @@ mod slot;
 mod writer;
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeSet, BinaryHeap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -175,6 +175,14 @@ pub struct Summary {
 pub fn series(config: &Config) -> Result<Vec<(Series, Duration)>, AgentError> {
     let lanes = plan::lanes(config, &Options::default())?;
     Ok(lanes.into_iter().map(|lane| (lane.series, lane.timeout)).collect())
+}
+
+/// The targets and journeys whose samples are told apart by address, edge or step: each of their series is
+/// several, by what is found while measuring.
+pub fn told_apart(config: &Config) -> Result<BTreeSet<String>, AgentError> {
+    let lanes = plan::lanes(config, &Options::default())?;
+    let several = lanes.into_iter().filter(|lane| lane.paths != plan::Paths::One);
+    Ok(several.map(|lane| lane.series.target).collect())
 }
 
 /// Measures until `options.until` has passed or `shutdown` is done, then closes the open windows

@@ -31,7 +31,8 @@ impl Budget {
 }
 
 /// Whether samples of such a connection have this phase: one that is kept was opened before.
-fn has(connection: Connection, phase: Phase) -> bool {
+#[must_use]
+pub fn has(connection: Connection, phase: Phase) -> bool {
     connection != Connection::Warm || matches!(phase, Phase::Processing | Phase::Transfer)
 }
 

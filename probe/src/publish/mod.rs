@@ -7,6 +7,7 @@
 
 pub mod buckets;
 pub mod budget;
+pub mod counts;
 pub mod emf;
 
 use std::collections::BTreeMap;

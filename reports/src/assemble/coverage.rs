@@ -2,10 +2,12 @@
 
 use advisor::settings;
 use probe::config::format_duration;
+use probe::publish::counts::error_bound;
 
 use super::Material;
 use crate::document::{CoverageFacts, Document, MethodFacts, MonitoringFacts};
 use crate::period::Unit;
+use crate::totals::Kept;
 
 /// List price of API Gateway REST APIs for the first tier, in USD for a million requests.
 const REQUESTS_USD_MILLION: f64 = 3.5;
@@ -18,6 +20,7 @@ const DAYS_30_MS: f64 = 30.0 * 86_400_000.0;
 /// One line a configured vantage.
 pub(super) fn coverage(material: &Material<'_>) -> Vec<CoverageFacts> {
     let stale_ms = settings::millis(material.config.evidence.stale);
+    let has_slots = material.has_histograms();
     let lines = material.vantages().into_iter().map(|(vantage, population)| {
         let count = material.totals.of_vantage(vantage);
         let worst = count.by_kind.iter().max_by_key(|(kind, n)| (**n, std::cmp::Reverse(**kind)));
@@ -27,8 +30,9 @@ pub(super) fn coverage(material: &Material<'_>) -> Vec<CoverageFacts> {
             attempts: count.attempts,
             failures: count.failures,
             worst_kind: worst.map(|(kind, _)| *kind),
-            missed: count.missed,
-            late: count.late,
+            missed: has_slots.then_some(count.missed),
+            late: has_slots.then_some(count.late),
+            incomplete: (!has_slots).then_some(count.incomplete),
             last: (count.attempts > 0).then(|| material.period.rfc3339(count.last_ms)),
             last_ms: (count.attempts > 0).then_some(count.last_ms),
             stale: count.last_ms < material.period.until_ms - stale_ms,
@@ -39,7 +43,8 @@ pub(super) fn coverage(material: &Material<'_>) -> Vec<CoverageFacts> {
 
 /// What measuring costs, at built-in list prices.
 pub(super) fn monitoring(material: &Material<'_>) -> MonitoringFacts {
-    let requests: u64 = material.totals.counts.values().map(|count| count.attempts).sum();
+    let counts = material.totals.counts.values();
+    let requests: u64 = counts.map(|count| count.attempts + count.incomplete).sum();
     let rate = DAYS_30_MS / material.period.length_ms().max(1) as f64;
     let monthly = (requests as f64 * rate).round();
     let health_checks = material.decided.map_or(0, |decided| decided.health_checks);
@@ -87,8 +92,20 @@ pub(super) fn method(material: &Material<'_>) -> Vec<MethodFacts> {
         line("stale after", format_duration(evidence.stale)),
         line("preferred labels", preferred.to_owned()),
         line("intervals", "order statistics of block costs".to_owned()),
+        line("percentiles", percentiles_text(material)),
         line("time zone", material.period.zone_name().to_owned()),
     ]
+}
+
+fn percentiles_text(material: &Material<'_>) -> String {
+    if material.has_histograms() {
+        return "of merged histograms of three digits".to_owned();
+    }
+    format!(
+        "of the samples that CloudWatch counts between fixed edges, at most {:.1} % off, and what is \
+         published may be off by as much; limits of objectives are edges",
+        error_bound() * 100.0
+    )
 }
 
 fn cost_text(cold_share: f64, quantile: f64) -> String {
@@ -133,6 +150,28 @@ fn changed_since(material: &Material<'_>, document: &Document) -> Option<String>
     ))
 }
 
+/// What CloudWatch keeps elsewhere than where it was looked for.
+fn of_cloudwatch(material: &Material<'_>, document: &Document) -> Vec<String> {
+    let mut notices = Vec::new();
+    let incomplete: u64 = document.coverage.iter().filter_map(|line| line.incomplete).sum();
+    if incomplete > 0 {
+        notices.push(format!(
+            "{incomplete} samples were taken in windows with missed slots: CloudWatch keeps them apart, and no \
+             figure but that of requests holds them."
+        ));
+    }
+    if let Kept::Counts { left_out } = &material.totals.kept
+        && !left_out.is_empty()
+    {
+        let left_out: Vec<&str> = left_out.iter().map(String::as_str).collect();
+        notices.push(format!(
+            "Not in this report: {}. CloudWatch keeps their series by address, edge or step.",
+            left_out.join(", ")
+        ));
+    }
+    notices
+}
+
 /// What the reader must know before believing the figures.
 pub(super) fn notices(material: &Material<'_>, document: &Document) -> Vec<String> {
     let mut notices = Vec::new();
@@ -170,6 +209,7 @@ pub(super) fn notices(material: &Material<'_>, document: &Document) -> Vec<Strin
         notices.push(format!("The data of {} had gone stale by the end.", stale.join(", ")));
     }
     notices.extend(changed_since(material, document));
+    notices.extend(of_cloudwatch(material, document));
     let unknown = material.totals.unknown.len();
     if unknown > 0 {
         notices.push(format!(

@@ -24,12 +24,17 @@ use probe::config::{Config, Population};
 
 use crate::document::{Document, FORMAT, PeriodFacts, TruthFacts};
 use crate::period::Period;
-use crate::totals::Totals;
+use crate::totals::{Kept, Totals};
 
 pub(crate) use answer::counted;
 pub use deployment::{SeriesMedians, series_medians};
 pub use objectives::{BREACHED, MET};
 pub use targets::SHARES;
+
+/// The embedded store, as [`Document::store`] calls it.
+pub const SQLITE: &str = "sqlite";
+/// The fleet's store.
+pub const CLOUDWATCH: &str = "cloudwatch";
 
 /// What is known of the zone, and what follows from it.
 #[derive(Debug, Clone, Copy)]
@@ -119,6 +124,11 @@ impl Material<'_> {
         blocks.map(|(start_ms, block)| (*start_ms, block.cost_ms)).collect()
     }
 
+    /// Whether the totals are made of histograms, and not of what CloudWatch counts.
+    fn has_histograms(&self) -> bool {
+        self.totals.kept == Kept::Histograms
+    }
+
     fn span(&self) -> (i64, i64) {
         (self.period.since_ms, self.period.until_ms)
     }
@@ -132,6 +142,7 @@ pub fn assemble(material: &Material<'_>) -> Document {
         format: FORMAT,
         version: env!("CARGO_PKG_VERSION"),
         service: material.config.name.clone(),
+        store: if material.has_histograms() { SQLITE } else { CLOUDWATCH },
         period: period_facts(material.period),
         compared: material.compared.map(period_facts),
         answer: Vec::new(),

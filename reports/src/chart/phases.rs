@@ -4,6 +4,7 @@ use super::axis::{Plot, fitted, legend, round_end, round_steps};
 use super::canvas::{Anchor, Canvas, Lettering, text_width};
 use super::paint::Paint;
 use super::{Figure, Width, populations};
+use crate::assemble::CLOUDWATCH;
 use crate::document::{Document, TargetFacts};
 use crate::totals::PARTS;
 
@@ -12,6 +13,11 @@ const BARS_MAX: usize = 40;
 
 pub(super) fn figures(document: &Document) -> Vec<Figure> {
     let mut figures = Vec::new();
+    let absent = if document.store == CLOUDWATCH {
+        "did not happen, and those that are not published to CloudWatch,"
+    } else {
+        "did not happen"
+    };
     for population in populations(document.targets.iter().map(|line| line.population)) {
         for connection in ["cold", "resumed", "warm"] {
             let of = |line: &&TargetFacts| {
@@ -26,7 +32,7 @@ pub(super) fn figures(document: &Document) -> Vec<Figure> {
             }
             let caption = format!(
                 "Mean time of each phase on {connection} connections, {population} vantages, successes \
-                 only. Phases that did not happen are absent."
+                 only. Phases that {absent} are absent."
             );
             let name = format!("phases-{connection}-{population}");
             figures.push(Figure::new(name, caption, |width| draw(&lines, width)));

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::{Cell, Section, Table, Tile, Tone, ms, percent, whole};
-use crate::assemble::{BREACHED, MET, counted};
-use crate::document::{CellFacts, DeploymentFacts, Document, ObjectiveFacts};
+use crate::assemble::{BREACHED, CLOUDWATCH, MET, counted};
+use crate::document::{CellFacts, CoverageFacts, DeploymentFacts, Document, ObjectiveFacts};
 use crate::period::Period;
 
 /// Endpoints that a table has columns for; JSON has all.
 const COLUMNS_MAX: usize = 12;
+/// What a figure is called that the store cannot tell.
+const UNKNOWN: &str = "not known";
 
 pub(super) fn tiles(document: &Document) -> Vec<Tile> {
     let mut tiles = Vec::new();
@@ -231,11 +233,12 @@ pub(super) fn phases(document: &Document) -> Section<'_> {
     }
     let mut heads = vec!["values", "p50, ms", "p95, ms", "p99, ms"];
     heads.extend(crate::totals::PARTS);
-    let mut table = Table::new(
-        "Percentiles of merged histograms, and mean ms of each phase",
-        &["target", "connection", "population"],
-        &heads,
-    );
+    let caption = if document.store == CLOUDWATCH {
+        "Percentiles of what CloudWatch counts, and mean ms of each phase that is published"
+    } else {
+        "Percentiles of merged histograms, and mean ms of each phase"
+    };
+    let mut table = Table::new(caption, &["target", "connection", "population"], &heads);
     for line in &document.targets {
         let mut row = vec![
             Cell::new(&line.target),
@@ -277,8 +280,8 @@ pub(super) fn coverage<'a>(document: &'a Document, period: &Period) -> Section<'
             Cell::new(line.worst_kind.unwrap_or("-")),
             Cell::new(whole(line.attempts)),
             Cell::new(failed),
-            Cell::new(whole(line.missed)),
-            Cell::new(whole(line.late)),
+            Cell::new(line.missed.map_or_else(|| UNKNOWN.to_owned(), whole)),
+            Cell::new(line.late.map_or_else(|| UNKNOWN.to_owned(), whole)),
         ]);
     }
     let mut section = Section::new("coverage", "Coverage and quality of the data");
@@ -288,28 +291,43 @@ pub(super) fn coverage<'a>(document: &'a Document, period: &Period) -> Section<'
         if own.is_empty() {
             continue;
         }
-        let sum = |pick: fn(&crate::document::CoverageFacts) -> u64| -> u64 {
-            own.iter().map(|line| pick(line)).sum()
-        };
-        let attempts = sum(|line| line.attempts);
-        section = section.say(format!(
-            "{population}: {}, {} samples, {} failed, {} slots missed, {} started late.",
-            counted(own.len(), "vantage"),
-            whole(attempts),
-            percent(share(sum(|line| line.failures), attempts), 2),
-            whole(sum(|line| line.missed)),
-            whole(sum(|line| line.late))
-        ));
+        section = section.say(covered(population, &own));
     }
     section.tabulate(table)
 }
 
+/// One line a population. How many slots were missed is known of all its vantages or of none.
+fn covered(population: &str, own: &[&CoverageFacts]) -> String {
+    let sum = |pick: fn(&CoverageFacts) -> Option<u64>| -> Option<u64> {
+        own.iter().map(|line| pick(line)).sum()
+    };
+    let attempts = sum(|line| Some(line.attempts)).unwrap_or_default();
+    let failures = sum(|line| Some(line.failures)).unwrap_or_default();
+    let slots = match (sum(|line| line.missed), sum(|line| line.late)) {
+        (Some(missed), Some(late)) => {
+            format!("{} slots missed, {} started late", whole(missed), whole(late))
+        }
+        _ => "slots missed and late starts are not known from CloudWatch".to_owned(),
+    };
+    format!(
+        "{population}: {}, {} samples, {} failed, {slots}.",
+        counted(own.len(), "vantage"),
+        whole(attempts),
+        percent(share(failures, attempts), 2),
+    )
+}
+
 pub(super) fn monitoring(document: &Document) -> Section<'_> {
     let facts = &document.monitoring;
+    let store = if document.store == CLOUDWATCH {
+        "CloudWatch takes money for what it keeps and for each question: `advisor cost` tells how much"
+    } else {
+        "the embedded store costs nothing more"
+    };
     let section = Section::new("price", "What this monitoring costs").say(format!(
         "{} requests in {} series: {} in 30 days at this rate, about {:.2} USD of API Gateway requests. {} \
-         health checks: about {:.2} USD in 30 days. Built-in list prices, nothing was asked of AWS; the \
-         embedded store costs nothing more.",
+         health checks: about {:.2} USD in 30 days. Built-in list prices, nothing was asked of AWS; \
+         {store}.",
         whole(facts.requests),
         whole(facts.series as u64),
         whole(facts.requests_30d),
@@ -329,11 +347,12 @@ pub(super) fn method(document: &Document) -> Section<'_> {
         table.row([Cell::new(line.name), Cell::new(&line.value)]);
     }
     table.folded = true;
+    let merged = if document.store == CLOUDWATCH { "counts" } else { "histograms" };
     Section::new("method", "Method and versions")
-        .say(
+        .say(format!(
             "A sign test over blocks decides what is proven, with Holm's procedure over all pairs; \
-             intervals are order statistics; percentiles come from merged histograms and are never \
-             averaged; vantages in data centres and in users' networks are never merged.",
-        )
+             intervals are order statistics; percentiles come from merged {merged} and are never \
+             averaged; vantages in data centres and in users' networks are never merged."
+        ))
         .tabulate(table)
 }

@@ -20,12 +20,14 @@ use advisor::shares::Shares;
 use advisor::source::StoreSource;
 use advisor::survey::read_matrix;
 use probe::config::{Config, DEFAULTS, Flags, build};
-use probe::sample::{Connection, Series};
-use probe::store::{Grid, Store};
+use probe::histogram::Histogram;
+use probe::publish::counts::Counted;
+use probe::sample::{Connection, Phase, Series};
+use probe::store::{Grid, MergedRow, Store};
 use probe::window::Window;
 use reports::document::{Document, TruthFacts};
 use reports::period::{Period, Unit, time_zone};
-use reports::{Asked, Decided, collect};
+use reports::{Asked, Decided, Samples, collect};
 use serde_json::json;
 
 pub(crate) const DAY_MS: i64 = 86_400_000;
@@ -212,6 +214,28 @@ impl Service {
         self.collected(zone, Ok(decision.facts()), &operations, None).await
     }
 
+    /// The same as CloudWatch tells it, with connects published alone. In each vantage's newest windows slots
+    /// were missed.
+    pub(crate) async fn told_by_cloudwatch(&self, zone: &str) -> (Document, Period) {
+        let (period, _) = Self::week(zone);
+        let decision = self.decision().await;
+        let rows = self.store().merged(period.since_ms, period.until_ms).unwrap();
+        let counted: Vec<Counted> = rows.into_iter().map(counted).collect();
+        let asked = Asked {
+            config: &self.config,
+            period: &period,
+            compared: None,
+            decided: Ok(decision.facts()),
+            traffic: &self.traffic,
+            operations: &[],
+            truth: None,
+        };
+        let samples =
+            Samples::CloudWatch { counted: &counted, left_out: ["page".to_owned()].into() };
+        let source = StoreSource::new(self.store_path());
+        (collect(samples, &source, &asked).await.unwrap(), period)
+    }
+
     pub(crate) async fn collected(
         &self,
         zone: &str,
@@ -230,8 +254,25 @@ impl Service {
             truth,
         };
         let source = StoreSource::new(self.store_path());
-        let document = collect(&self.store(), &source, &asked).await.unwrap();
+        let document = collect(Samples::Store(&self.store()), &source, &asked).await.unwrap();
         (document, period)
+    }
+}
+
+fn counted(row: MergedRow) -> Counted {
+    let connects = row.phases.get(Phase::Connect);
+    let sum_ms = connects.mean_us().unwrap_or_default() * connects.len() as f64 / 1_000.0;
+    let is_first = row.series.connection == Connection::Cold && row.series.target == ENDPOINTS[0];
+    Counted {
+        attempts: row.attempts,
+        incomplete: if is_first { 30 } else { 0 },
+        failures: row.failures,
+        by_kind: row.by_kind,
+        response: row.response,
+        round_trips: Histogram::new(),
+        phases: vec![(Phase::Connect, connects.len(), sum_ms)],
+        last_ms: row.last_ms,
+        series: row.series,
     }
 }
 

@@ -105,6 +105,9 @@ async fn a_query_that_was_not_answered_is_no_empty_series() {
         let said = format!("1 of 2 queries were not answered in full (the first: {status})");
         assert_eq!((told.unwrap_err().to_string(), calls), (said, 1));
     }
+    let (told, _) = asked(map(&[("MetricDataResults", array(&[result("q1", "Complete")]))])).await;
+    let said = "1 of 2 queries were not answered in full (the first: no result)";
+    assert_eq!(told.unwrap_err().to_string(), said, "there is one result for each query");
     let results = array(&[result("q0", "Complete"), result("q1", "Complete")]);
     let (told, _) = asked(map(&[("MetricDataResults", results)])).await;
     assert_eq!(
