@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 
+use crate::assemble::CLOUDWATCH;
 use crate::chart::paint::declarations;
 use crate::chart::{ChartError, Figure, Figures};
 use crate::document::Document;
@@ -59,9 +60,14 @@ pub fn html(document: &Document, period: &Period, figures: &Figures) -> Result<S
     for section in &sections {
         part(&mut page, section)?;
     }
+    let made = if document.store == CLOUDWATCH {
+        "Made of what CloudWatch held then."
+    } else {
+        "Made from the store alone: made again, it is the same."
+    };
     let _ = write!(
         page,
-        "</main>\n<footer><p>nearside {}, format {}. Made from the store alone: made again, it is the same.</p></footer>\n\
+        "</main>\n<footer><p>nearside {}, format {}. {made}</p></footer>\n\
          <script>{SCRIPT}</script>\n</body>\n</html>\n",
         escape(document.version),
         document.format

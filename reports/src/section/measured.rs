@@ -320,7 +320,7 @@ fn covered(population: &str, own: &[&CoverageFacts]) -> String {
 pub(super) fn monitoring(document: &Document) -> Section<'_> {
     let facts = &document.monitoring;
     let store = if document.store == CLOUDWATCH {
-        "CloudWatch takes money for what it keeps and for each question: `advisor cost` tells how much"
+        "CloudWatch takes money for what it keeps and for each question; advisor cost tells how much"
     } else {
         "the embedded store costs nothing more"
     };
