@@ -293,38 +293,19 @@ resource "aws_iam_role_policy" "schedule" {
   })
 }
 
-resource "aws_scheduler_schedule" "plan" {
-  region                       = var.region
-  name                         = "nearside-plan"
-  schedule_expression          = var.schedule
-  schedule_expression_timezone = "UTC"
-
-  flexible_time_window {
-    mode = "OFF"
-  }
-
-  target {
-    arn      = aws_ecs_cluster.this.arn
-    role_arn = aws_iam_role.schedule.arn
-
-    ecs_parameters {
-      task_definition_arn = aws_ecs_task_definition.task["plan"].arn
-      launch_type         = "FARGATE"
-
-      network_configuration {
-        assign_public_ip = true
-        subnets          = [aws_subnet.this.id]
-        security_groups  = [aws_security_group.tasks.id]
-      }
-    }
+locals {
+  # The same task makes a plan, or a report where REPORT is set.
+  schedules = {
+    plan   = { at = var.schedule, environment = [] }
+    report = { at = var.report_schedule, environment = [{ name = "REPORT", value = var.report }] }
   }
 }
 
-# The same task with REPORT set: it makes a report instead of a plan.
-resource "aws_scheduler_schedule" "report" {
+resource "aws_scheduler_schedule" "task" {
+  for_each                     = local.schedules
   region                       = var.region
-  name                         = "nearside-report"
-  schedule_expression          = var.report_schedule
+  name                         = "nearside-${each.key}"
+  schedule_expression          = each.value.at
   schedule_expression_timezone = "UTC"
 
   flexible_time_window {
@@ -335,7 +316,7 @@ resource "aws_scheduler_schedule" "report" {
     arn      = aws_ecs_cluster.this.arn
     role_arn = aws_iam_role.schedule.arn
     input = jsonencode({
-      containerOverrides = [{ name = "advisor", environment = [{ name = "REPORT", value = var.report }] }]
+      containerOverrides = [{ name = "advisor", environment = each.value.environment }]
     })
 
     ecs_parameters {
