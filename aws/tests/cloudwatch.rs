@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -18,7 +19,7 @@ use probe::clock::{Clock, SystemClock};
 use probe::config::{Config, DEFAULTS, Flags, build};
 use probe::publish::{Datum, Shape, dimensions};
 use probe::sample::{Connection, Series};
-use probe::spool::{Counts, Courier as _, Disk, Rules, Spool};
+use probe::spool::{Counts, Courier as _, Delivery, Disk, Rules, Spool};
 use probe::window::{Sink as _, Window};
 
 const REGION: &str = "eu-west-1";
@@ -252,6 +253,58 @@ async fn outages_on_the_wire_lose_and_repeat_nothing() {
     }
     drop(spool);
     stage.lab.shutdown().await;
+}
+
+/// Takes one request, and answers that it was taken: its head, and the length of its body.
+fn take_one(listener: &std::net::TcpListener) -> (String, usize) {
+    let (stream, _) = listener.accept().unwrap();
+    let mut reader = BufReader::new(stream);
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        assert!(reader.read_line(&mut head).unwrap() > 0, "{head}");
+    }
+    let head = head.to_ascii_lowercase();
+    let (_, rest) = head.split_once("content-length: ").unwrap();
+    let length: usize = rest.split("\r\n").next().unwrap().parse().unwrap();
+    reader.read_exact(&mut vec![0; length]).unwrap();
+    // An empty map.
+    let reply =
+        b"HTTP/1.1 200 OK\r\nsmithy-protocol: rpc-v2-cbor\r\ncontent-type: application/cbor\r\n\
+                  content-length: 1\r\nconnection: close\r\n\r\n\xa0";
+    reader.get_mut().write_all(reply).unwrap();
+    (head, length)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_of_many_values_comes_packed() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let access = Access {
+        cloudwatch_url: Some(format!("http://{}", listener.local_addr().unwrap())),
+        credentials: Some(("lab".to_owned(), "lab".to_owned())),
+        ..Access::default()
+    };
+    let server = std::thread::spawn(move || take_one(&listener));
+    let mut courier = CloudWatchCourier::open(&access, REGION, SPACE).await;
+    let mut wide = Vec::new();
+    for target in 0..400 {
+        let mut one = window((0, target), Connection::Cold, block(1), 30_000, 0);
+        for n in 0..600_u64 {
+            one.response.record(20_000 + n * 101);
+        }
+        wide.push(one);
+    }
+    let batches = probe::publish::batches(&wide, &Shape::default());
+    let batch = batches.into_iter().next().unwrap();
+    let values: usize = batch.datums.iter().map(|datum| datum.values.len()).sum();
+    assert_eq!(values, batch.datums.len() * 150);
+    assert!(batch.datums.len() > 300, "as many as fit: {}", batch.datums.len());
+    let delivered = tokio::task::spawn_blocking(move || courier.deliver(&batch)).await.unwrap();
+    assert_eq!(delivered, Delivery::Taken);
+    let (head, length) = server.join().unwrap();
+    println!("{values} values: {length} bytes, packed");
+    assert!(head.contains("content-encoding: gzip"), "{head}");
+    // A value and its count take 10 bytes and more unpacked.
+    assert!(length < 10 * values / 2, "{length} bytes");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

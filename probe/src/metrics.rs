@@ -8,9 +8,10 @@ mod text;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::sample::{Phase, Sample, Series};
+use crate::spool;
 use family::{Counts, Family, Kind, Metric, Value};
 
 pub use serve::serve;
@@ -39,6 +40,7 @@ struct Rows {
 #[derive(Debug, Default)]
 pub struct Metrics {
     rows: Mutex<Rows>,
+    spool: OnceLock<Arc<Mutex<spool::Counts>>>,
     failing: AtomicBool,
 }
 
@@ -86,6 +88,11 @@ impl Metrics {
         self.with(series, "", |row| row.missed += 1);
     }
 
+    /// Shows what becomes of windows on their way to `CloudWatch`, from now on and once for all.
+    pub fn show_spool(&self, counts: Arc<Mutex<spool::Counts>>) {
+        self.spool.get_or_init(|| counts);
+    }
+
     /// Notes that windows could not be written; the next sample that finds them written clears it.
     pub fn write_failed(&self) {
         self.failing.store(true, Ordering::Relaxed);
@@ -100,13 +107,17 @@ impl Metrics {
     /// Everything, in the text format 0.0.4; its histograms are classic.
     #[must_use]
     pub fn render(&self) -> String {
-        text::render(&families(&self.lock()))
+        text::render(&families(&self.lock(), self.spooled()))
     }
 
     /// Everything, as delimited protobuf; its histograms are classic and native.
     #[must_use]
     pub fn render_protobuf(&self) -> Vec<u8> {
-        protobuf::render(&families(&self.lock()))
+        protobuf::render(&families(&self.lock(), self.spooled()))
+    }
+
+    fn spooled(&self) -> Option<spool::Counts> {
+        self.spool.get().map(|counts| *counts.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -128,11 +139,44 @@ fn labelled<'a>(labels: &Labels<'a>, name: &'static str, value: &'a str) -> Labe
     all
 }
 
-fn families(rows: &Rows) -> Vec<Family<'_>> {
+fn families(rows: &Rows, spooled: Option<spool::Counts>) -> Vec<Family<'_>> {
     let mut all = newest(rows);
     all.extend(counters(rows));
+    all.extend(spooled.iter().flat_map(windows));
     all.extend(histograms(rows));
     all
+}
+
+/// What became of windows on their way to `CloudWatch`.
+fn windows(counts: &spool::Counts) -> [Family<'static>; 3] {
+    let ends = [
+        ("sent", counts.sent),
+        ("dropped", counts.dropped),
+        ("refused", counts.refused),
+        ("duplicated", counts.duplicated),
+    ];
+    let ended = |(end, count)| Metric { labels: vec![("end", end)], value: Value::Count(count) };
+    let alone = |count| vec![Metric { labels: Vec::new(), value: Value::Count(count) }];
+    [
+        Family {
+            name: "nearside_probe_windows_total",
+            help: "Windows on their way to CloudWatch, by how they ended",
+            kind: Kind::Counter,
+            metrics: ends.into_iter().map(ended).collect(),
+        },
+        Family {
+            name: "nearside_probe_windows_spooled",
+            help: "Windows that wait in the spool",
+            kind: Kind::Gauge,
+            metrics: alone(counts.spooled),
+        },
+        Family {
+            name: "nearside_probe_over_budget_total",
+            help: "Datums left out, because their metric would have been one too many",
+            kind: Kind::Counter,
+            metrics: alone(counts.over_budget),
+        },
+    ]
 }
 
 /// Of the newest samples, by the names of `blackbox_exporter`.
@@ -260,6 +304,25 @@ mod tests {
             assert!(text.contains(&want), "{want} is not in\n{text}");
         }
         assert!(!text.contains("phase=\"tls\""), "an absent phase is absent");
+    }
+
+    #[test]
+    fn what_becomes_of_windows_is_shown_where_they_are_sent() {
+        let metrics = Metrics::new();
+        assert!(!metrics.render().contains("windows"), "the embedded store has no spool");
+        let counts = spool::Counts { sent: 7, spooled: 3, dropped: 2, ..spool::Counts::default() };
+        let counts = Arc::new(Mutex::new(counts));
+        metrics.show_spool(Arc::clone(&counts));
+        counts.lock().unwrap().over_budget = 1;
+        let text = metrics.render();
+        for want in [
+            "nearside_probe_windows_total{end=\"sent\"} 7\n",
+            "nearside_probe_windows_total{end=\"dropped\"} 2\n",
+            "nearside_probe_windows_spooled 3\n",
+            "nearside_probe_over_budget_total 1\n",
+        ] {
+            assert!(text.contains(want), "{want} is not in\n{text}");
+        }
     }
 
     proptest! {

@@ -109,6 +109,9 @@ async fn publish(
     let clock = Arc::clone(&setup.clock) as Arc<dyn Clock>;
     let sink = fleet.sink(&setup.config, Arc::clone(&clock)).await?;
     let counts = sink.counts();
+    if let Some(metrics) = &options.metrics {
+        metrics.show_spool(Arc::clone(&counts));
+    }
     let summary = agent::run(&setup.config, sink, options, clock, stop)
         .await
         .map_err(|error| Failure::new(Exit::Usage, error))?;
