@@ -148,7 +148,7 @@ fn families(rows: &Rows, spooled: Option<spool::Counts>) -> Vec<Family<'_>> {
 }
 
 /// What became of windows on their way to `CloudWatch`.
-fn windows(counts: &spool::Counts) -> [Family<'static>; 3] {
+fn windows<'a>(counts: &spool::Counts) -> [Family<'a>; 3] {
     let ends = [
         ("sent", counts.sent),
         ("dropped", counts.dropped),
