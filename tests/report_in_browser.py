@@ -1,7 +1,8 @@
 """The report's page in Chromium, headless: what it does there, and how it looks.
 
 The pages are made by `cargo test -p reports` (a fortnight of a small service; its last
-week as CloudWatch tells it; one whose every text is hostile; one without data). Each is opened 390 and 1,440 pixels wide, light and dark, over the DevTools
+week as CloudWatch tells it; one with a split label and compared labels; one whose every text is hostile; one
+without data). Each is opened 390 and 1,440 pixels wide, light and dark, over the DevTools
 protocol. There must be no console message, no exception, no dialog and no request but for the page
 itself; nothing may be wider than the window; every figure must be there once, large enough to read.
 The page's one script sorts tables; without it the page must look the same to the last dot. Screenshots and an A4 print are left in target/report-in-browser.
@@ -22,7 +23,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 SHOTS = TARGET / "report-in-browser"
-PAGES = ["fortnight", "fleet", "hostile", "empty"]
+PAGES = ["fortnight", "fleet", "compared", "hostile", "empty"]
 WIDTHS = [390, 1440]
 SCHEMES = ["light", "dark"]
 LIMIT_S = 30

@@ -90,6 +90,7 @@ fn routing(of_clients: bool) -> Routing {
         rows: (0..LABELS).map(row).collect(),
         unmeasured: BTreeMap::new(),
         own_labels: (0..ENDPOINTS).map(label).collect(),
+        asked: true,
         choice: Choice::All,
     };
     Routing {

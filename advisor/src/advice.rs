@@ -59,6 +59,8 @@ pub struct Eyeballs {
     pub unmeasured: BTreeMap<Label, f64>,
     /// Installed labels that stay: those of the endpoints' own Regions.
     pub own_labels: BTreeSet<Label>,
+    /// Whether Route 53 was asked who prefers which of the installed labels; else that is modelled.
+    pub asked: bool,
     /// Which labels are chosen from.
     pub choice: Choice,
 }
@@ -275,6 +277,25 @@ pub struct LabelSet {
 }
 
 impl LabelSet {
+    /// The labels that it adds to the installed ones, and those that it lacks.
+    #[must_use]
+    pub fn changes<'a>(
+        &'a self,
+        installed: &'a BTreeSet<Label>,
+    ) -> (Vec<&'a Label>, Vec<&'a Label>) {
+        (self.labels.difference(installed).collect(), installed.difference(&self.labels).collect())
+    }
+
+    /// The same in words, with a sign before each label.
+    #[must_use]
+    pub fn beside(&self, installed: &BTreeSet<Label>) -> String {
+        let (added, removed) = self.changes(installed);
+        let added = added.iter().map(|label| format!("+{label}"));
+        let changed: Vec<String> =
+            added.chain(removed.iter().map(|label| format!("-{label}"))).collect();
+        if changed.is_empty() { "the installed ones".to_owned() } else { changed.join(" ") }
+    }
+
     /// Whether they are worth more than another set: by regret, then with an endpoint down, then by
     /// their number.
     #[must_use]
@@ -340,6 +361,20 @@ impl Advice {
         let installed =
             self.labels.iter().filter_map(|line| Some((line.label.clone(), line.advised.clone()?)));
         installed.collect()
+    }
+
+    /// The sets of labels that were compared for measured clients, each with whether it is the one that is
+    /// installed once the advice is followed.
+    pub fn compared(&self) -> impl Iterator<Item = (&LabelSet, bool)> {
+        let installs = |set: &LabelSet| self.endpoints().keys().eq(&set.labels);
+        self.heard.sets.iter().map(move |set| (set, installs(set)))
+    }
+
+    /// The labels that are installed now.
+    #[must_use]
+    pub fn installed(&self) -> BTreeSet<Label> {
+        let now = self.labels.iter().filter(|line| line.current.is_some());
+        now.map(|line| line.label.clone()).collect()
     }
 
     /// Whether other labels are installed afterwards than before.

@@ -94,6 +94,7 @@ impl World {
                 rows,
                 unmeasured: BTreeMap::new(),
                 own_labels,
+                asked: true,
                 choice: Choice::All,
             },
         };

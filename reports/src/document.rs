@@ -39,6 +39,8 @@ pub struct Document {
     pub regret: Vec<RegretFacts>,
     /// One line a label.
     pub advice: Vec<AdviceFacts>,
+    /// The sets of labels that were compared for measured clients, the installed one first.
+    pub label_sets: Vec<LabelSetFacts>,
     /// The best k of the endpoints there are.
     pub deployment: Vec<DeploymentFacts>,
     /// What was written to the zone in the period.
@@ -121,6 +123,9 @@ pub struct RoutedFacts {
     /// All of them with their parts, where there are several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub split: Option<String>,
+    /// The ids of all of them.
+    #[serde(skip)]
+    pub endpoints: Vec<String>,
     /// The share of the traffic that it stands for.
     pub share: f64,
     /// The largest gain that is proven at another endpoint, and which.
@@ -250,8 +255,11 @@ pub struct RegretFacts {
     pub vantage: String,
     /// The label that is preferred for it.
     pub label: String,
-    /// Where it is sent.
+    /// Where it is sent; of several with weights the one that costs most.
     pub endpoint: String,
+    /// All of them with their parts, where there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub split: Option<String>,
     /// The median cost there.
     pub cost_ms: Option<f64>,
     /// The other endpoint.
@@ -285,6 +293,22 @@ pub struct AdviceFacts {
     pub why: String,
     /// The vantages it stands for.
     pub catchment: Vec<String>,
+}
+
+/// Labels that may be installed together, and what they are worth to measured clients.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LabelSetFacts {
+    /// The labels.
+    pub labels: Vec<String>,
+    /// What they change of the installed ones, in words.
+    pub beside: String,
+    /// How it is known who prefers which: `asked` or `modelled`.
+    pub preferred: &'static str,
+    /// The mean regret with each label at its best endpoint; nothing where somebody would be moved who may
+    /// not be.
+    pub regret_ms: Option<f64>,
+    /// Whether the advice leads to them.
+    pub chosen: bool,
 }
 
 /// The best choices for the vantages of one population.

@@ -4,7 +4,11 @@
 
 mod support;
 
+use advisor::advice::{LabelSet, Reason};
+use advisor::name::Label;
+use advisor::program::{Value, WEIGHT_PARTS};
 use advisor::shares::{Shares, parse};
+use advisor::topology::Shares as Split;
 use reports::document::{Document, TruthFacts};
 use reports::period::{Period, time_zone};
 use reports::{Asked, Report, Samples, collect};
@@ -148,6 +152,64 @@ async fn candidates_stand_in_the_frontier_and_are_said_to_be_estimates() {
     assert!(report.markdown.contains("Nothing is deployed in ap-south-1"), "{}", report.markdown);
 }
 
+/// A label split in two that stays, one that is added for measured clients, and what was compared.
+fn split_and_compared(decision: &mut support::Decision) {
+    let label = |id: &str| Label::new(id);
+    let weights = [("ap-southeast-1".to_owned(), 1), ("us-east-1".to_owned(), 3)];
+    let split = Split::weighted(weights).unwrap();
+    decision.split = [(label("ap-southeast-1"), split)].into();
+    for line in &mut decision.advice.labels {
+        line.advised.clone_from(&line.current);
+        line.reason = Reason::Keep;
+    }
+    let mut added = decision.advice.labels[0].clone();
+    added.label = label("eu-north-1");
+    (added.current, added.advised) = (None, Some("eu-west-1".into()));
+    (added.reason, added.catchment, added.considered) = (Reason::Add, vec![], vec![]);
+    let installed = decision.advice.installed();
+    decision.advice.labels.push(added);
+    decision.advice.labels.sort_by(|a, b| a.label.cmp(&b.label));
+    let set = |more: &[&str], asked, regret_ms: Option<u64>| LabelSet {
+        labels: installed.iter().cloned().chain(more.iter().map(|id| label(id))).collect(),
+        asked,
+        value: regret_ms.map(|ms| Value {
+            regret: ms * 1_000 * WEIGHT_PARTS,
+            failover_regret: 0,
+            installed: 0,
+            names: vec![],
+        }),
+    };
+    decision.advice.heard.sets = vec![
+        set(&[], true, Some(12)),
+        set(&["eu-north-1"], true, Some(3)),
+        set(&["eu-north-1", "il-central-1"], true, None),
+        set(&["eu-central-1"], false, Some(1)),
+    ];
+}
+
+#[tokio::test]
+async fn split_labels_and_compared_labels_are_told_whole() {
+    let service = Service::new("");
+    let mut decision = service.decision().await;
+    split_and_compared(&mut decision);
+    let (document, period) = service.collected("UTC", Ok(decision.facts()), &[], None).await;
+    let split = document.advice.iter().find(|line| line.label == "ap-southeast-1").unwrap();
+    assert_eq!(split.current, "ap-southeast-1 25.0 % + us-east-1 75.0 %");
+    assert_eq!(split.advised, split.current, "it stays");
+    assert!(document.answer[0].contains("to 3 endpoints"), "{:?}", document.answer);
+    assert!(
+        document.answer[1].starts_with("Label eu-north-1 should be added and point at eu-west-1,"),
+        "{:?}",
+        document.answer
+    );
+    let chosen: Vec<bool> = document.label_sets.iter().map(|set| set.chosen).collect();
+    assert_eq!(chosen, [false, true, false, false]);
+    let markdown = render(document, &period).markdown;
+    let [since, until] =
+        ["## Routing and regret", "## How many"].map(|head| markdown.find(head).unwrap());
+    insta::assert_snapshot!("split_and_compared", markdown[since..until].trim_end());
+}
+
 /// Markup that was not ours, and characters that nobody sees.
 fn assert_harmless(report: &Report) {
     for (name, text) in [("html", &report.html), ("markdown", &report.markdown)] {
@@ -226,6 +288,11 @@ async fn pages_for_a_browser() {
     write("hostile", &hostile().await[0]);
     let (document, period) = Service::new(SLOS).told_by_cloudwatch("UTC").await;
     write("fleet", &render(document, &period));
+    let service = Service::new(SLOS);
+    let mut decision = service.decision().await;
+    split_and_compared(&mut decision);
+    let (document, period) = service.collected("UTC", Ok(decision.facts()), &[], None).await;
+    write("compared", &render(document, &period));
     let (document, period) = Service::empty().collected("UTC", Err("no zone"), &[], None).await;
     write("empty", &render(document, &period));
 }

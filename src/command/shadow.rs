@@ -46,7 +46,7 @@ pub async fn install(setup: &Setup, terminal: Terminal, yes: bool) -> Result<(),
             Step::Ask(question) => question,
             Step::End(findings) => break findings,
         };
-        let (round, set) = (inquiry.rounds(), set_text(&question, &survey.live.labels));
+        let (round, set) = (inquiry.rounds(), set_text(&question, &installed(&survey)));
         terminal.say(&format!("round {round} of at most {ROUNDS}: asking about {set}"));
         survey = asking.ask_about(&survey, &question.labels).await?;
         if let Some(next) = survey.next.clone() {
@@ -107,19 +107,23 @@ impl Asking<'_> {
     }
 
     fn end(self, survey: &Survey, values: &[LabelSet]) -> Result<(), Failure> {
-        let live = &survey.live.labels;
+        let installed = &installed(survey);
         let mut text = match &self.written {
             Some(outcome) => show::outcome_text(outcome),
             None => "nothing to do\n".to_owned(),
         };
         for set in values {
-            let _ = writeln!(text, "asked: {}", set_text(set, live));
+            let _ = writeln!(text, "asked: {}", set_text(set, installed));
         }
         let mut document = match &self.written {
             Some(outcome) => show::outcome_json(outcome),
             None => json!({"applied": null}),
         };
-        document["asked"] = values.iter().map(|set| set_json(set, live)).collect::<Value>();
+        document["asked"] = values.iter().map(|set| set_json(set, installed)).collect::<Value>();
         self.terminal.result(&text, &document)
     }
+}
+
+fn installed(survey: &Survey) -> BTreeSet<Label> {
+    survey.live.labels.keys().cloned().collect()
 }

@@ -8,11 +8,13 @@ use advisor::advice::{Advice, LabelAdvice};
 use advisor::evidence::{Comparison, EvidenceRule};
 use advisor::journal::Operation;
 use advisor::matrix::Matrix;
+use advisor::name::Label;
 use advisor::placement::{CostMatrix, plain_frontier};
-use advisor::plan::Plan;
+use advisor::plan::{Plan, VantageEffect};
 use advisor::regret::{RegretRow, regret};
 use advisor::settings;
 use advisor::survey::Survey;
+use advisor::topology::Shares;
 use probe::config::Config;
 
 /// Why the guards would refuse the plan.
@@ -111,21 +113,64 @@ impl Decision {
         Some(&challenger.comparison)
     }
 
-    /// What the vantage gains if the advice is followed, in ms: 0 where it stays.
+    /// Where a label leads now: one endpoint, or several with their parts.
     #[must_use]
-    pub fn advised_gain_ms(&self, vantage: &str) -> Option<f64> {
-        self.line_of(vantage)?;
-        match self.advised(vantage) {
-            Some(endpoint) => self.against(vantage, endpoint)?.gain_ms,
-            None => Some(0.0),
+    pub fn leads_to(&self, label: &Label) -> Option<Shares> {
+        let live = &self.survey.live;
+        let one = || live.labels.get(label).map(|id| Shares::one(id));
+        live.weights.get(label).cloned().or_else(one)
+    }
+
+    /// What the plan does to a vantage.
+    fn effect(&self, vantage: &str) -> Option<&VantageEffect> {
+        self.plan.effect.vantages.iter().find(|row| row.vantage == vantage)
+    }
+
+    /// Where Route 53 sends a vantage now.
+    #[must_use]
+    pub fn sent(&self, vantage: &str) -> Option<Shares> {
+        self.leads_to(self.survey.routing.preferred.get(vantage)?)
+    }
+
+    /// What it costs a vantage now; where it is sent to several endpoints, by what each of them gets.
+    #[must_use]
+    pub fn cost_ms(&self, vantage: &str) -> Option<f64> {
+        if self.sent(vantage)?.only().is_none() {
+            return self.effect(vantage)?.cost_before_ms;
+        }
+        self.regret.iter().find(|row| row.vantage == vantage)?.cost_ms
+    }
+
+    /// Where it sends a vantage once the plan is applied.
+    #[must_use]
+    pub fn sent_then(&self, vantage: &str) -> Option<Shares> {
+        let effect = self.effect(vantage)?;
+        let label = effect.label_after.as_ref().unwrap_or(&effect.label);
+        match self.plan.moves.iter().find(|step| step.label == *label) {
+            Some(step) => step.after(),
+            None => self.leads_to(&Label::new(label)),
         }
     }
 
-    /// The endpoint that a vantage is sent to if the advice is followed, where that is another: its label
-    /// moves, or it will prefer another label.
+    /// What the vantage gains if the advice is followed, in ms: 0 where it stays. Where it is sent to several
+    /// endpoints, by what each of them gets.
     #[must_use]
-    pub fn advised(&self, vantage: &str) -> Option<&str> {
-        let effect = self.plan.effect.vantages.iter().find(|row| row.vantage == vantage)?;
-        (effect.from != effect.to).then_some(effect.to.as_str())
+    pub fn advised_gain_ms(&self, vantage: &str) -> Option<f64> {
+        self.line_of(vantage)?;
+        let Some(then) = self.advised(vantage) else { return Some(0.0) };
+        let now = self.sent(vantage)?;
+        if let (Some(_), Some(endpoint)) = (now.only(), then.only()) {
+            return self.against(vantage, endpoint)?.gain_ms;
+        }
+        let effect = self.effect(vantage)?;
+        Some(effect.cost_before_ms? - effect.cost_after_ms?)
+    }
+
+    /// Where a vantage is sent if the advice is followed, where that is another: its label moves, or it will
+    /// prefer another label.
+    #[must_use]
+    pub fn advised(&self, vantage: &str) -> Option<Shares> {
+        let (now, then) = (self.sent(vantage)?, self.sent_then(vantage)?);
+        (now != then).then_some(then)
     }
 }

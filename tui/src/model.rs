@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use advisor::topology::Shares;
 use probe::sample::Connection;
 
 use crate::decision::Decision;
@@ -311,13 +312,18 @@ impl Model {
         }
     }
 
-    /// The endpoint that Route 53 sends a vantage to now.
+    /// The endpoint that Route 53 sends a vantage to now, of several the one that costs most.
     pub(crate) fn preferred(&self, vantage: &str) -> Option<&str> {
         self.decision.as_ref()?.line_of(vantage)?.current.as_deref()
     }
 
-    /// The endpoint it would be sent to, where that is another.
-    pub(crate) fn advised(&self, vantage: &str) -> Option<&str> {
+    /// Where Route 53 sends a vantage now.
+    pub(crate) fn sent(&self, vantage: &str) -> Option<Shares> {
+        self.decision.as_ref()?.sent(vantage)
+    }
+
+    /// Where it would be sent, where that is elsewhere.
+    pub(crate) fn advised(&self, vantage: &str) -> Option<Shares> {
         self.decision.as_ref()?.advised(vantage)
     }
 

@@ -6,7 +6,10 @@ mod world;
 
 use std::sync::Arc;
 
-use advisor::advice::Reason;
+use advisor::advice::{LabelSet, Reason};
+use advisor::name::Label;
+use advisor::program::{Value, WEIGHT_PARTS};
+use advisor::topology::Shares;
 use tui::{
     Decision, Depth, Entry, Message, Snapshot, StoreState, View, ansi, draw, press, text, update,
 };
@@ -87,6 +90,48 @@ fn a_plan_of_nothing_says_whether_the_evidence_is_there() {
     decision.advice.labels[0].reason = Reason::InsufficientData;
     let thin = told(&decision);
     assert!(thin.contains("for 1 of 4 labels there are too few blocks"), "{thin}");
+}
+
+/// A label that leads to two endpoints, and labels that were compared for measured clients.
+fn split_and_compared() -> Decision {
+    let label = |id: &str| Label::new(id);
+    let weights = [("ap-southeast-1".to_owned(), 3), ("ap-south-1".to_owned(), 1)];
+    let split = [(label("ap-southeast-1"), Shares::weighted(weights).unwrap())];
+    let mut decision = world::decision_with(split.into());
+    let installed = decision.advice.installed();
+    let set = |more: &[&str], asked, regret_ms: Option<u64>| LabelSet {
+        labels: installed.iter().cloned().chain(more.iter().map(|id| label(id))).collect(),
+        asked,
+        value: regret_ms.map(|ms| Value {
+            regret: ms * 1_000 * WEIGHT_PARTS,
+            failover_regret: 0,
+            installed: 0,
+            names: vec![],
+        }),
+    };
+    let heard = &mut decision.advice.heard;
+    (heard.rows, heard.regret_ms) = (vec!["home-lisbon".into(), "home-pune".into()], Some(14.2));
+    heard.sets = vec![
+        set(&[], true, Some(12)),
+        set(&["eu-north-1", "il-central-1"], true, None),
+        set(&["eu-central-1"], false, Some(1)),
+    ];
+    decision
+}
+
+#[test]
+fn split_labels_and_compared_labels_are_shown_whole() {
+    for (keys, name, size) in [
+        ("4", "split_advice_80x24", (80, 24)),
+        ("4jj", "split_advice_120x40", (120, 40)),
+        ("3", "split_map_120x40", (120, 40)),
+        ("5", "split_plan_120x40", (120, 40)),
+    ] {
+        let mut model = world::model(size, Depth::None);
+        let _ = update(&mut model, Message::Decided(Arc::new(split_and_compared())));
+        press(&mut model, keys);
+        insta::assert_snapshot!(name, text(&draw(&model)));
+    }
 }
 
 #[test]

@@ -67,12 +67,13 @@ impl<'a> Ground<'a> {
     }
 
     fn compared(&self, trial: &Trial<'_, 'a>) -> Vec<LabelSet> {
-        let set = |(posed, found): (Posed<'a>, Option<Solution>)| LabelSet {
+        let set = |(index, (posed, found)): (usize, (Posed<'a>, Option<Solution>))| LabelSet {
             labels: posed.set.into_iter().flatten().cloned().collect(),
-            asked: true,
+            // The first is installed; only others that were asked about are options.
+            asked: index > 0 || self.routing.eyeballs.asked,
             value: found.map(|found| found.value),
         };
-        self.options(trial).into_iter().map(set).collect()
+        self.options(trial).into_iter().enumerate().map(set).collect()
     }
 
     fn modelled(&self, trial: &Trial<'_, 'a>) -> Option<LabelSet> {

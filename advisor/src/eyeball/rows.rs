@@ -23,6 +23,8 @@ pub(crate) struct Known<'a> {
     pub(crate) traffic: &'a Shares,
     /// The traffic of clients that no vantage stands for, by the label that they prefer.
     pub(crate) clients: &'a BTreeMap<Label, f64>,
+    /// Whether Route 53 was asked about the installed labels.
+    pub(crate) asked: bool,
     /// What Route 53 said of other labels.
     pub(crate) next: Option<&'a Next>,
 }
@@ -47,6 +49,7 @@ pub(crate) fn eyeballs(config: &Config, known: Known<'_>) -> Eyeballs {
         rows,
         unmeasured: unmeasured(config, known.traffic, known.preferred, known.clients),
         own_labels: own_labels(config, known.live),
+        asked: known.asked,
         choice: Choice::Asked(next),
     }
 }
@@ -132,6 +135,7 @@ mod tests {
             orders: &BTreeMap::new(),
             traffic: &traffic,
             clients: &clients.iter().map(|(label, share)| (Label::new(label), *share)).collect(),
+            asked: true,
             next: None,
         };
         let eyeballs = eyeballs(&config(), known);

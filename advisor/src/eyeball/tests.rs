@@ -54,7 +54,8 @@ impl World {
             ("east".to_owned(), row([FAR, NEAR, BETWEEN])),
         ]);
         let own: BTreeSet<Label> = [NEAR, FAR].map(Label::new).into();
-        let eyeballs = Eyeballs { rows: clients, own_labels: own, ..Eyeballs::default() };
+        let eyeballs =
+            Eyeballs { rows: clients, own_labels: own, asked: true, ..Eyeballs::default() };
         let routing = Routing {
             live: [NEAR, FAR].map(|region| (Label::new(region), region.to_owned())).into(),
             preferred: [("north", NEAR), ("west", NEAR), ("east", FAR)]

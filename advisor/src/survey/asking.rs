@@ -11,7 +11,7 @@ use super::Survey;
 use crate::advice::{Choice, LabelSet};
 use crate::eyeball::{self, rows};
 use crate::name::Label;
-use crate::preferred::{self, Asked, Next};
+use crate::preferred::{self, Asked, Next, Preference};
 use crate::settings;
 
 impl Survey {
@@ -28,6 +28,7 @@ impl Survey {
             orders: &self.orders,
             traffic: &self.traffic,
             clients: &self.clients,
+            asked: self.preference != Preference::Modelled,
             next: self.next.as_ref(),
         };
         self.routing.eyeballs = rows::eyeballs(config, known);

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use advisor::advice::{Considered, LabelAdvice, Reason, Verdict};
+use advisor::advice::{Considered, LabelAdvice, LabelSet, Reason, Verdict};
 use advisor::evidence::Comparison;
+use advisor::guard::MODELLED;
+use advisor::preferred::Preference;
 use advisor::regret::{RegretRow, regret};
 use advisor::settings;
 use advisor::statistics::holm_rejects;
@@ -12,7 +14,7 @@ use probe::place;
 
 use super::{Material, round_ms, round_share};
 use crate::document::{
-    AdviceFacts, PlaceFacts, ProvenFacts, RegretFacts, RoutedFacts, RoutingFacts,
+    AdviceFacts, LabelSetFacts, PlaceFacts, ProvenFacts, RegretFacts, RoutedFacts, RoutingFacts,
 };
 
 /// Where Route 53 sends whom.
@@ -45,12 +47,15 @@ pub(super) fn routing(material: &Material<'_>) -> RoutingFacts {
     let routing = decided.routing;
     for (vantage, label) in &routing.preferred {
         let Some(endpoint) = routing.live.get(label) else { continue };
+        let split = decided.split.get(label);
+        let all = split.map(|shares| shares.iter().map(|(id, _)| id.to_owned()).collect());
         let gains = lines.iter().filter(|line| line.vantage == *vantage && line.proven);
         facts.vantages.push(RoutedFacts {
             vantage: vantage.clone(),
             label: label.to_string(),
             endpoint: endpoint.clone(),
-            split: decided.split.get(label).map(ToString::to_string),
+            split: split.map(ToString::to_string),
+            endpoints: all.unwrap_or_else(|| vec![endpoint.clone()]),
             share: round_share(material.traffic.of_vantage(vantage)),
             proven_gain_ms: gains.filter_map(|line| line.gain_ms).max_by(f64::total_cmp),
             place: place_of(vantage),
@@ -98,7 +103,8 @@ pub(super) fn regret_lines(material: &Material<'_>) -> Vec<RegretFacts> {
     let mut p_values = Vec::new();
     for row in &rows {
         for challenger in &row.challengers {
-            lines.push(line(row, &challenger.endpoint, &challenger.comparison));
+            let split = decided.split.get(&row.label).map(ToString::to_string);
+            lines.push(line((row, split), &challenger.endpoint, &challenger.comparison));
             p_values.push(challenger.comparison.p);
         }
     }
@@ -108,11 +114,16 @@ pub(super) fn regret_lines(material: &Material<'_>) -> Vec<RegretFacts> {
     lines
 }
 
-fn line(row: &RegretRow, challenger: &str, comparison: &Comparison) -> RegretFacts {
+fn line(
+    (row, split): (&RegretRow, Option<String>),
+    challenger: &str,
+    comparison: &Comparison,
+) -> RegretFacts {
     RegretFacts {
         vantage: row.vantage.clone(),
         label: row.label.to_string(),
         endpoint: row.endpoint.clone(),
+        split,
         cost_ms: row.cost_ms.map(round_ms),
         challenger: challenger.to_owned(),
         gain_ms: comparison.gain_ms.map(round_ms),
@@ -132,18 +143,35 @@ pub(super) fn endpoint(of: Option<&String>) -> String {
 /// One line a label.
 pub(super) fn advice(material: &Material<'_>) -> Vec<AdviceFacts> {
     let Ok(decided) = material.decided else { return Vec::new() };
-    let lines = decided.advice.labels.iter().map(|line| AdviceFacts {
-        label: line.label.to_string(),
-        current: decided
-            .split
-            .get(&line.label)
-            .map_or_else(|| endpoint(line.current.as_ref()), ToString::to_string),
-        advised: endpoint(line.advised.as_ref()),
-        reason: line.reason.code(),
-        why: why(line),
-        catchment: line.catchment.clone(),
-    });
-    lines.collect()
+    let line = |line: &LabelAdvice| {
+        let split = decided.split.get(&line.label).map(ToString::to_string);
+        let current = split.unwrap_or_else(|| endpoint(line.current.as_ref()));
+        // A label that stays keeps all of its endpoints.
+        let advised = if line.moves() { endpoint(line.advised.as_ref()) } else { current.clone() };
+        AdviceFacts {
+            label: line.label.to_string(),
+            current,
+            advised,
+            reason: line.reason.code(),
+            why: why(line),
+            catchment: line.catchment.clone(),
+        }
+    };
+    decided.advice.labels.iter().map(line).collect()
+}
+
+/// The sets of labels that were compared for measured clients.
+pub(super) fn label_sets(material: &Material<'_>) -> Vec<LabelSetFacts> {
+    let Ok(decided) = material.decided else { return Vec::new() };
+    let installed = decided.advice.installed();
+    let facts = |(set, chosen): (&LabelSet, bool)| LabelSetFacts {
+        labels: set.labels.iter().map(ToString::to_string).collect(),
+        beside: set.beside(&installed),
+        preferred: if set.asked { Preference::Asked.as_str() } else { MODELLED },
+        regret_ms: set.value.as_ref().map(|value| round_ms(value.regret_ms())),
+        chosen,
+    };
+    decided.advice.compared().map(facts).collect()
 }
 
 /// The evidence of the move, or what stands against the challenger that gains the most.

@@ -16,7 +16,8 @@ fn placed(document: &Document) -> String {
         let requests = document.monitoring.requests;
         return format!("Where Route 53 sends whom is not known; {requests} samples were taken.");
     }
-    let endpoints: BTreeSet<&str> = routed.iter().map(|line| line.endpoint.as_str()).collect();
+    let endpoints: BTreeSet<&str> =
+        routed.iter().flat_map(|line| &line.endpoints).map(String::as_str).collect();
     let gains: Vec<f64> = routed.iter().filter_map(|line| line.proven_gain_ms).collect();
     let sent = format!(
         "Route 53 sends {} to {}",
@@ -49,14 +50,20 @@ fn advised(document: &Document) -> String {
                 ),
             }
         }
-        [one] => format!(
-            "Label {} should point at {} and not at {}, which moves {share:.0} % of the traffic.",
-            one.label, one.advised, one.current
-        ),
+        [one] => format!("{}, which moves {share:.0} % of the traffic.", moved(one)),
         several => format!(
             "{} labels should point elsewhere, which moves {share:.0} % of the traffic.",
             several.len()
         ),
+    }
+}
+
+fn moved(line: &AdviceFacts) -> String {
+    let AdviceFacts { label, current, advised, .. } = line;
+    match line.reason {
+        "add" => format!("Label {label} should be added and point at {advised}"),
+        "remove" => format!("Label {label}, which points at {current}, should go"),
+        _ => format!("Label {label} should point at {advised} and not at {current}"),
     }
 }
 

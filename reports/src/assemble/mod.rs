@@ -154,6 +154,7 @@ pub fn assemble(material: &Material<'_>) -> Document {
         objectives: objectives::objectives(material),
         regret: advice::regret_lines(material),
         advice: advice::advice(material),
+        label_sets: advice::label_sets(material),
         applies: applies::applies(material),
         latency: latency::latency(material),
         targets: targets::targets(material),

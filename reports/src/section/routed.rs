@@ -1,6 +1,8 @@
 //! Sections about routing: what changed, regret, advice, and what was applied.
 
 use super::{Cell, Section, Table, Tone, how_known, interval, ms, percent};
+use advisor::guard::MODELLED;
+
 use crate::assemble::counted;
 use crate::document::{Document, MoveFacts, RegretFacts};
 use crate::period::Period;
@@ -130,7 +132,7 @@ fn proven(document: &Document) -> Table {
     for line in lines.into_iter().take(REGRET_MAX) {
         table.row([
             Cell::new(&line.vantage),
-            Cell::new(&line.endpoint),
+            Cell::new(line.split.as_ref().unwrap_or(&line.endpoint)),
             Cell::new(&line.challenger),
             ms(line.cost_ms),
             Cell::toned(ms(line.gain_ms).text, Tone::Strong),
@@ -162,7 +164,38 @@ pub(super) fn advice(document: &Document) -> Section<'_> {
             Cell::new(line.catchment.join(", ")),
         ]);
     }
-    section.tabulate(table)
+    let section = section.tabulate(table).tabulate(label_sets(document));
+    if document.label_sets.iter().any(|set| set.preferred == MODELLED && !set.chosen) {
+        return section.say(
+            "What is modelled is a promise, and is not planned: advisor regret --install-shadow lets Route 53 be \
+             asked about those labels.",
+        );
+    }
+    section
+}
+
+/// What was compared for measured clients.
+fn label_sets(document: &Document) -> Table {
+    let mut table = Table::new(
+        "Labels that were compared for measured clients, each at its best endpoint",
+        &["labels", "beside the installed ones", "who prefers which", "outcome"],
+        &["regret, ms"],
+    );
+    for set in &document.label_sets {
+        let (outcome, tone) = match (set.chosen, set.regret_ms) {
+            (true, _) => ("chosen", Tone::Good),
+            (false, None) => ("not allowed: a client would be moved that may not be", Tone::Bad),
+            (false, Some(_)) => ("-", Tone::Plain),
+        };
+        table.row([
+            Cell::new(set.labels.len().to_string()),
+            Cell::new(&set.beside),
+            Cell::new(set.preferred),
+            Cell::toned(outcome, tone),
+            ms(set.regret_ms),
+        ]);
+    }
+    table
 }
 
 pub(super) fn applies<'a>(document: &'a Document, period: &Period) -> Section<'a> {

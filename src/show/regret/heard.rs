@@ -1,6 +1,6 @@
 //! What measured clients had to say, as text and as JSON.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use advisor::advice::{Advice, COVERED, LabelSet, Reason};
 use advisor::guard::MODELLED;
@@ -45,23 +45,16 @@ fn set_lines(advice: &Advice) -> Vec<String> {
         "  their regret is {regret_ms:.1} ms as labels stand; which label comes behind the preferred one is \
          {MODELLED}\n"
     )];
-    let live = installed(advice);
-    for set in &heard.sets {
-        let hint = if set.asked {
-            ""
-        } else {
-            "; `advisor regret --install-shadow` lets Route 53 be asked"
+    let installed = advice.installed();
+    for (set, is_chosen) in advice.compared() {
+        let note = match (set.asked, is_chosen) {
+            (_, true) => ": chosen",
+            (true, false) => "",
+            (false, false) => "; `advisor regret --install-shadow` lets Route 53 be asked",
         };
-        lines.push(format!("  {}: {}{hint}\n", how(set), set_text(set, &live)));
+        lines.push(format!("  {}: {}{note}\n", how(set), set_text(set, &installed)));
     }
     lines
-}
-
-/// The labels that are installed now.
-fn installed(advice: &Advice) -> BTreeMap<Label, String> {
-    let line =
-        |line: &advisor::advice::LabelAdvice| Some((line.label.clone(), line.current.clone()?));
-    advice.labels.iter().filter_map(line).collect()
 }
 
 /// How it is known who prefers which label of a set.
@@ -71,26 +64,18 @@ fn how(set: &LabelSet) -> &'static str {
 
 /// A set of labels beside the installed ones, and its worth, for people.
 #[must_use]
-pub fn set_text(set: &LabelSet, live: &BTreeMap<Label, String>) -> String {
-    let (added, removed) = changes(&set.labels, live);
-    let signed = |sign: char| move |label: &&Label| format!("{sign}{label}");
-    let changed: Vec<String> =
-        added.iter().map(signed('+')).chain(removed.iter().map(signed('-'))).collect();
-    let which = match changed.as_slice() {
-        [] => "the installed ones".to_owned(),
-        some => some.join(" "),
-    };
+pub fn set_text(set: &LabelSet, installed: &BTreeSet<Label>) -> String {
     let worth = match &set.value {
         Some(value) => format!("regret {:.1} ms at best", value.regret_ms()),
         None => "not allowed: a client would be moved that may not be".to_owned(),
     };
-    format!("{} labels ({which}), {worth}", set.labels.len())
+    format!("{} labels ({}), {worth}", set.labels.len(), set.beside(installed))
 }
 
 /// The same for scripts.
 #[must_use]
-pub fn set_json(set: &LabelSet, live: &BTreeMap<Label, String>) -> Value {
-    let (added, removed) = changes(&set.labels, live);
+pub fn set_json(set: &LabelSet, installed: &BTreeSet<Label>) -> Value {
+    let (added, removed) = set.changes(installed);
     let names =
         |labels: &[&Label]| labels.iter().map(|label| json!(label.as_str())).collect::<Value>();
     json!({
@@ -100,15 +85,6 @@ pub fn set_json(set: &LabelSet, live: &BTreeMap<Label, String>) -> Value {
         "preferred": how(set),
         "regret_ms": set.value.as_ref().map(advisor::program::Value::regret_ms),
     })
-}
-
-/// The labels that a set adds to the installed ones, and those that it lacks.
-fn changes<'a>(
-    labels: &'a BTreeSet<Label>,
-    live: &'a BTreeMap<Label, String>,
-) -> (Vec<&'a Label>, Vec<&'a Label>) {
-    let added = labels.iter().filter(|label| !live.contains_key(*label)).collect();
-    (added, live.keys().filter(|label| !labels.contains(*label)).collect())
 }
 
 /// What clients had to say, for scripts; nothing where there are no measured clients.
@@ -142,6 +118,11 @@ pub(super) fn json(advice: &Advice) -> Value {
 /// The sets of labels that were compared, for scripts.
 #[must_use]
 pub fn sets_json(advice: &Advice) -> Value {
-    let live = installed(advice);
-    advice.heard.sets.iter().map(|set| set_json(set, &live)).collect()
+    let installed = advice.installed();
+    let set = |(set, is_chosen): (&LabelSet, bool)| {
+        let mut value = set_json(set, &installed);
+        value["chosen"] = json!(is_chosen);
+        value
+    };
+    advice.compared().map(set).collect()
 }

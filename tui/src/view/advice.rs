@@ -5,11 +5,15 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::Line;
 
-use advisor::advice::{Considered, LabelAdvice};
+use advisor::advice::{Considered, LabelAdvice, LabelSet};
 use advisor::evidence::{Comparison, Volatility};
+use advisor::guard::MODELLED;
 use advisor::plan::VantageEffect;
+use advisor::preferred::Preference;
 
-use super::words::{endpoint_words, reason_words, survey_words, verdict_words};
+use super::words::{
+    endpoint_words, reason_words, shares_column, shares_words, survey_words, verdict_words,
+};
 use super::{draw_lines, draw_page, heading, split};
 use crate::decision::{Choice, Decision};
 use crate::model::Model;
@@ -31,12 +35,13 @@ pub(super) fn draw(model: &Model, area: Rect, buffer: &mut Buffer) {
     let labels = &decision.advice.labels;
     let table = u16::try_from(labels.len() + 1).unwrap_or(u16::MAX).min(body.height / 2);
     let (top, rest) = split(body, table);
-    draw_labels(model, labels, top, buffer);
+    draw_labels(model, decision, top, buffer);
     let Some(line) = labels.get(model.label.min(labels.len().saturating_sub(1))) else { return };
     draw_reasons(model, decision, line, rest, buffer);
 }
 
-fn draw_labels(model: &Model, labels: &[LabelAdvice], area: Rect, buffer: &mut Buffer) {
+fn draw_labels(model: &Model, decision: &Decision, area: Rect, buffer: &mut Buffer) {
+    let labels = &decision.advice.labels;
     let head = format!(
         " {}{}{}{}{} reason",
         left("label", NAME),
@@ -52,7 +57,7 @@ fn draw_labels(model: &Model, labels: &[LabelAdvice], area: Rect, buffer: &mut B
         let text = format!(
             " {}{}{}{}{} {}",
             left(&fit(&shown(line.label.as_str()), NAME - 1), NAME),
-            left(&fit(&endpoint_words(line.current.as_deref()), NAME - 1), NAME),
+            left(&shares_column(decision.leads_to(&line.label).as_ref(), NAME - 1), NAME),
             left(&should(line), NAME + 1),
             right(&maybe_ms(decided.and_then(|comparison| comparison.gain_ms)), 8),
             right(&decided.map_or_else(|| NONE.to_owned(), blocks), 7),
@@ -123,6 +128,11 @@ fn draw_reasons(
     };
     say(&format!(" {}", reason_words(line)), 3, Style::default());
     say(&format!(" stands for {stands_for}"), 3, Style::default());
+    if let Some(shares) = decision.leads_to(&line.label).filter(|shares| shares.only().is_none()) {
+        let shares = shares_words(Some(&shares));
+        let text = format!(" split: {shares}; judged by the one that costs most");
+        say(&text, 3, Style::default());
+    }
     say(&challenger_head(columns), 3, model.palette.quiet());
     for considered in &line.considered {
         let is_advised = line.moves() && Some(&considered.challenger) == line.advised.as_ref();
@@ -135,7 +145,7 @@ fn draw_reasons(
             say(&format!("   {verdict}"), 3, style);
         }
     }
-    for text in confidence(decision) {
+    for text in confidence(decision).into_iter().chain(compared(decision)) {
         say(&text, 3, Style::default());
     }
     say(" of the endpoints that are there, the best so many:", 3, model.palette.quiet());
@@ -222,6 +232,35 @@ fn confidence(decision: &Decision) -> Vec<String> {
         thresholds.harm_ms,
     );
     vec![costs(decision), held_out, rule]
+}
+
+/// The sets of labels that were compared for measured clients, a line each.
+fn compared(decision: &Decision) -> Vec<String> {
+    let heard = &decision.advice.heard;
+    if heard.sets.is_empty() {
+        return Vec::new();
+    }
+    let installed = decision.advice.installed();
+    let set = |(set, is_chosen): (&LabelSet, bool)| {
+        let known = if set.asked { Preference::Asked.as_str() } else { MODELLED };
+        let worth = set.value.as_ref().map_or_else(
+            || "not allowed: a client would be moved that may not be".to_owned(),
+            |value| format!("regret {} ms at best", ms(value.regret_ms())),
+        );
+        let note = match (set.asked, is_chosen) {
+            (_, true) => ": chosen",
+            (true, false) => "",
+            (false, false) => ": `advisor regret --install-shadow` lets Route 53 be asked",
+        };
+        let labels = (set.labels.len(), shown(&set.beside(&installed)));
+        format!("   {known}: {} labels ({}), {worth}{note}", labels.0, labels.1)
+    };
+    let clients = heard.rows.len();
+    let title = format!(
+        " labels that were compared for {clients} measured clients, whose regret is {} ms now:",
+        maybe_ms(heard.regret_ms)
+    );
+    std::iter::once(title).chain(decision.advice.compared().map(set)).collect()
 }
 
 /// The mean cost of all vantages today and with the advice, by their shares of the traffic.

@@ -10,7 +10,7 @@ use ratatui::widgets::canvas::{Canvas, Context, Line as Stroke, Map, MapResoluti
 
 use probe::place::{RegionPlace, region};
 
-use super::words::{advised_words, sent_words, survey_words};
+use super::words::{advised_words, sent_words, shares_column, shares_words, survey_words};
 use super::{draw_lines, heading, split};
 use crate::model::{Figure, Model};
 use crate::words::{NONE, fit, left, maybe_ms, right, short_name, shown, width};
@@ -70,10 +70,13 @@ fn place(model: &Model, id: &str) -> Option<RegionPlace> {
 
 fn draw_ways(model: &Model, rows: &[&str], context: &mut Context<'_>) {
     for vantage in rows {
-        let to = model.preferred(vantage).and_then(|endpoint| place(model, endpoint));
-        let (Some(from), Some(to)) = (place(model, vantage), to) else { continue };
+        let (Some(from), Some(sent)) = (place(model, vantage), model.sent(vantage)) else {
+            continue;
+        };
         let level = gain(model, vantage).map_or(0, |(_, level)| level);
-        draw_way(from, to, model.palette.ink(level), context);
+        for to in sent.iter().filter_map(|(endpoint, _)| place(model, endpoint)) {
+            draw_way(from, to, model.palette.ink(level), context);
+        }
     }
 }
 
@@ -157,14 +160,16 @@ fn draw_list(model: &Model, rows: &[&str], area: Rect, buffer: &mut Buffer) {
 }
 
 fn list_line(model: &Model, vantage: &str, name: usize) -> Line<'static> {
-    let decision = model.decision.as_ref();
-    let row = decision.and_then(|found| found.regret.iter().find(|row| row.vantage == *vantage));
-    let to = model.preferred(vantage).map_or_else(|| NONE.to_owned(), shown);
+    let cost_ms = model.decision.as_ref().and_then(|decision| decision.cost_ms(vantage));
+    let to = model
+        .sent(vantage)
+        .map_or_else(|| NONE.to_owned(), |shares| shares_column(Some(&shares), name));
     let (level, saved) = match gain(model, vantage) {
         Some((gain_ms, level)) => (level, maybe_ms(Some(gain_ms))),
         None => (0, NONE.to_owned()),
     };
-    let advised = model.advised(vantage).map_or_else(String::new, |to| format!(" ◆ {}", shown(to)));
+    let advised = model.advised(vantage);
+    let advised = advised.map_or_else(String::new, |to| format!(" ◆ {}", shares_words(Some(&to))));
     let is_chosen = model.vantage.as_deref() == Some(vantage);
     let nowhere = if place(model, vantage).is_none() { "  not on the map" } else { "" };
     let style = if is_chosen { model.palette.cursor() } else { Style::default() };
@@ -172,7 +177,7 @@ fn list_line(model: &Model, vantage: &str, name: usize) -> Line<'static> {
         "{}  {}{}  {}{advised}{nowhere}",
         left(&shown(vantage), name),
         left(&to, name),
-        right(&maybe_ms(row.and_then(|row| row.cost_ms)), 9),
+        right(&maybe_ms(cost_ms), 9),
         right(&saved, 6),
     );
     let ink = Style::default().fg(model.palette.ink(level));
@@ -194,7 +199,7 @@ fn draw_chosen(model: &Model, area: Rect, buffer: &mut Buffer) {
     }
     let lines = [
         Line::from(legend),
-        Line::styled(" ◆ endpoint, lines lead to the one in use", model.palette.quiet()),
+        Line::styled(" ◆ endpoint, lines lead to those in use", model.palette.quiet()),
         Line::raw(fit(&format!(" {}: {}", shown(vantage), sent_words(model, vantage)), columns)),
         Line::styled(format!(" {}", advised_words(model, vantage)), model.palette.accent()),
     ];

@@ -9,6 +9,8 @@ use probe::store::Quantiles;
 
 use super::words::{advised_words, cell_words, sent_words};
 use super::{cell, heading, newest, split};
+use advisor::topology::Shares;
+
 use crate::model::{Figure, Model};
 use crate::palette::LEVELS;
 use crate::snapshot::StoreState;
@@ -197,9 +199,10 @@ fn draw_row(
 
 /// Mark, figure and level of one cell: nine columns.
 fn cell_text(model: &Model, vantage: &str, target: &str) -> (String, Style) {
-    let mark = if model.preferred(vantage) == Some(target) {
+    let serves = |shares: Option<Shares>| shares.is_some_and(|shares| shares.part(target) > 0.0);
+    let mark = if serves(model.sent(vantage)) {
         "●"
-    } else if model.advised(vantage) == Some(target) {
+    } else if serves(model.advised(vantage)) {
         "◆"
     } else {
         " "

@@ -10,8 +10,9 @@ use advisor::advice::{LabelAdvice, Reason};
 use advisor::journal::{Ending, Operation};
 use advisor::plan::Intent;
 use advisor::record::Action;
+use advisor::topology::Shares;
 
-use super::words::{shares_words, survey_words};
+use super::words::{shares_column, shares_words, survey_words};
 use super::{draw_page, heading};
 use crate::decision::{Decision, Refused};
 use crate::model::Model;
@@ -104,13 +105,14 @@ fn effect(model: &Model, decision: &Decision, columns: usize, lines: &mut Vec<Li
     );
     lines.push(Line::styled(fit(&head, columns), model.palette.quiet()));
     for row in &decision.plan.effect.vantages {
-        let name = |id: &str| left(&fit(&shown(id), NAME - 1), NAME);
-        let moves = row.from != row.to;
+        let name = |shares: Option<&Shares>| left(&shares_column(shares, NAME - 1), NAME);
+        let [now, then] = [decision.sent(&row.vantage), decision.sent_then(&row.vantage)];
+        let moves = now != then;
         let text = format!(
             " {}{}{}{}{}",
-            name(&row.vantage),
-            name(&row.from),
-            if moves { name(&row.to) } else { left("stays", NAME) },
+            left(&fit(&shown(&row.vantage), NAME - 1), NAME),
+            name(now.as_ref()),
+            if moves { name(then.as_ref()) } else { left("stays", NAME) },
             right(&maybe_ms(row.cost_before_ms), 9),
             right(&maybe_ms(row.cost_after_ms), 10),
         );

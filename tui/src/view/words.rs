@@ -4,7 +4,7 @@ use advisor::advice::{Considered, LabelAdvice, Reason, Verdict};
 use advisor::topology::Shares;
 
 use crate::model::Model;
-use crate::words::{NONE, age, count, maybe_ms, ms, ms_of_us, percent, shown};
+use crate::words::{NONE, age, count, fit, maybe_ms, ms, ms_of_us, percent, shown};
 
 /// One cell in a line.
 pub(super) fn cell_words(model: &Model, vantage: &str, target: &str) -> String {
@@ -34,16 +34,14 @@ pub(super) fn sent_words(model: &Model, vantage: &str) -> String {
         };
     };
     let known = decision.survey.preference.as_str();
+    let sent = decision.sent(vantage);
     match decision.line_of(vantage) {
-        Some(line) if line.current.as_deref() == Some(line.label.as_str()) => {
+        Some(line) if sent.as_ref().and_then(Shares::only) == Some(line.label.as_str()) => {
             format!("Route 53: {} ({known})", shown(line.label.as_str()))
         }
         Some(line) => {
             let label = shown(line.label.as_str());
-            format!(
-                "Route 53: {} (label {label}, {known})",
-                endpoint_words(line.current.as_deref())
-            )
+            format!("Route 53: {} (label {label}, {known})", shares_words(sent.as_ref()))
         }
         None => "Route 53: no preferred label known".to_owned(),
     }
@@ -59,13 +57,24 @@ pub(super) fn shares_words(shares: Option<&Shares>) -> String {
     endpoint_words(shares.map(Shares::to_string).as_deref())
 }
 
+/// Where a label leads, in a column: of several endpoints the one that gets most, and how many more.
+pub(super) fn shares_column(shares: Option<&Shares>, columns: usize) -> String {
+    let more = shares.map_or(0, |shares| shares.iter().count().saturating_sub(1));
+    let first = endpoint_words(shares.map(Shares::first));
+    if more == 0 {
+        return fit(&first, columns);
+    }
+    let more = format!(" +{more}");
+    fit(&first, columns.saturating_sub(more.len())) + &more
+}
+
 /// What the advice changes for a vantage.
 pub(super) fn advised_words(model: &Model, vantage: &str) -> String {
     let Some(decision) = &model.decision else { return String::new() };
     match (decision.advised(vantage), decision.line_of(vantage)) {
-        (Some(endpoint), _) => format!(
+        (Some(shares), _) => format!(
             "advised: {} ({} ms less)",
-            shown(endpoint),
+            shares_words(Some(&shares)),
             maybe_ms(decision.advised_gain_ms(vantage))
         ),
         (None, Some(line)) => format!("stays: {}", line.reason.code()),

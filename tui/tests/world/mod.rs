@@ -18,6 +18,7 @@ use advisor::record::RecordType;
 use advisor::settings;
 use advisor::shares::Shares;
 use advisor::survey::{Survey, ZoneView};
+use advisor::topology;
 use advisor::zone::ZoneFacts;
 use probe::config::Config;
 use probe::histogram::Histogram;
@@ -114,6 +115,11 @@ fn matrix(config: &Config) -> Matrix {
 
 /// What is known and decided: Route 53 sends everybody to the nearest endpoint.
 pub(crate) fn decision() -> Decision {
+    decision_with(BTreeMap::new())
+}
+
+/// The same with labels that lead to several endpoints.
+pub(crate) fn decision_with(weights: BTreeMap<Label, topology::Shares>) -> Decision {
     let config = config();
     let service = Name::parse("api.example.com").unwrap();
     let endpoints = settings::endpoint_targets(&config, &[], 1).unwrap();
@@ -133,7 +139,7 @@ pub(crate) fn decision() -> Decision {
     };
     let survey = Survey {
         view: ZoneView { zone, service, records, endpoints },
-        live: LiveGroup { labels: labels.clone(), families, ..LiveGroup::default() },
+        live: LiveGroup { labels: labels.clone(), families, weights, ..LiveGroup::default() },
         matrix: matrix(&config),
         routing: Routing {
             live: labels,

@@ -11,7 +11,6 @@ use crate::advice::{Eyeballs, Routing};
 use crate::group::LiveGroup;
 use crate::group::tests::{adopted, endpoint, name};
 use crate::matrix::{CellBlock, CostRule, Matrix};
-use crate::preferred::Preference;
 use crate::record::RecordType;
 use crate::shares::Shares;
 use crate::survey::ZoneView;
@@ -353,6 +352,21 @@ fn of_those_that_were_asked_about_the_best_is_left_and_not_the_last() {
     assert_eq!(worth, [Some(45.0), Some(25.0), Some(35.0)]);
     let (again, after) = world.inquire(Some(&both));
     assert_eq!((again, after.best), (vec![second], Some(both)));
+}
+
+/// Without a shadow of the installed labels nobody says that Route 53 was asked about them.
+#[test]
+fn what_is_modelled_is_not_said_to_be_asked() {
+    for (preference, asked) in
+        [(Preference::Asked, true), (Preference::AskedApi, true), (Preference::Modelled, false)]
+    {
+        let mut world = west(2, 0);
+        world.survey.preference = preference;
+        let advice = world.with_next(None).advise(&world.config);
+        let said: Vec<(bool, bool)> =
+            advice.compared().map(|(set, is_chosen)| (set.asked, is_chosen)).collect();
+        assert_eq!(said, [(asked, true), (false, false)], "{preference:?}");
+    }
 }
 
 #[test]
