@@ -291,6 +291,21 @@ fn unusable_plan_files_say_why() {
     insta::assert_snapshot!(shown.join("\n"));
 }
 
+/// What the steps of a canary of a plan have in common.
+fn terms(plan: String) -> CanaryTerms {
+    CanaryTerms {
+        plan,
+        percents: vec![10, 100],
+        observe_ms: 1,
+        every_ms: 1,
+        brake: BrakeSpec {
+            caller_reference: "nearside-brake-x-g1".into(),
+            region: "us-east-1".into(),
+            alarm: "nearside-brake-x".into(),
+        },
+    }
+}
+
 /// A canary over a plain group: what each step's plan says, and what it leaves.
 #[test]
 fn the_steps_of_a_canary_lead_to_the_labels_of_its_plan() {
@@ -318,17 +333,7 @@ fn the_steps_of_a_canary_lead_to_the_labels_of_its_plan() {
         Some(ground.route(&live, moves, Effect::default()))
     });
     let target = target.unwrap();
-    let terms = CanaryTerms {
-        plan: target.id(),
-        percents: vec![10, 100],
-        observe_ms: 1,
-        every_ms: 1,
-        brake: BrakeSpec {
-            caller_reference: "nearside-brake-x-g1".into(),
-            region: "us-east-1".into(),
-            alarm: "nearside-brake-x".into(),
-        },
-    };
+    let terms = terms(target.id());
     let start = records.clone();
     let mut said = Vec::new();
     let mut steps = Vec::new();
@@ -364,17 +369,7 @@ fn a_canary_of_other_labels_is_refused() {
         .iter()
         .map(|region| adopted(region, region, RecordType::A))
         .collect();
-    let terms = CanaryTerms {
-        plan: String::new(),
-        percents: vec![10, 100],
-        observe_ms: 1,
-        every_ms: 1,
-        brake: BrakeSpec {
-            caller_reference: "nearside-brake-x-g1".into(),
-            region: "us-east-1".into(),
-            alarm: "nearside-brake-x".into(),
-        },
-    };
+    let terms = terms(String::new());
     let one = Shares::one("us-east-1");
     let sao_paulo = Label::new("sa-east-1");
     let ireland = Label::new("eu-west-1");
