@@ -28,11 +28,13 @@ fn serve(listener: TcpListener, left_ms: Vec<i64>) -> mpsc::Receiver<Told> {
             let deadline_ms = SystemClock.wall_ms() + left_ms;
             let head = format!(
                 "HTTP/1.1 200 OK\r\nlambda-runtime-aws-request-id: id-{at}\r\n\
-                 lambda-runtime-deadline-ms: {deadline_ms}\r\ncontent-length: 2\r\n\r\n{{}}"
+                 lambda-runtime-deadline-ms: {deadline_ms}\r\ncontent-length: 2\r\n\
+                 connection: close\r\n\r\n{{}}"
             );
             stream.write_all(head.as_bytes()).unwrap();
             let (path, body, mut stream) = request(&listener);
-            stream.write_all(b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n").unwrap();
+            let head = b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+            stream.write_all(head).unwrap();
             say.send((path, serde_json::from_str(&body).unwrap())).unwrap();
         }
     });
@@ -78,6 +80,8 @@ fn invoke(
     let own = [
         ("AWS_LAMBDA_RUNTIME_API", address.as_str()),
         ("AWS_REGION", "us-east-1"),
+        ("AWS_LAMBDA_FUNCTION_NAME", "nearside-probe"),
+        ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512"),
     ];
     let done = support::run_with(command, Duration::from_mins(1), &[&own, more].concat());

@@ -10,7 +10,6 @@ pub mod dns;
 pub mod exchange;
 pub mod histogram;
 pub mod hlog;
-pub mod lambda;
 pub mod metrics;
 pub mod once;
 pub mod place;

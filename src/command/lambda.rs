@@ -5,14 +5,15 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use probe::agent::{Round, round};
 use probe::clock::{Clock, SystemClock};
 use probe::config::{CloudWatchSettings, Config};
-use probe::lambda::{Invocation, LambdaError, Runtime};
 use probe::publish::{Shape, VANTAGE, datums, emf};
 use probe::spool::Counts;
 use probe::window::{Sink as _, Window};
-use serde_json::json;
+use serde::de::IgnoredAny;
+use serde_json::{Value, json};
 
 use crate::failure::{Exit, Failure};
 use crate::fleet::{Fleet, shape};
@@ -29,39 +30,61 @@ const FULL_VCPU_MB: u32 = 1_769;
 /// Metric of functions that started anew.
 const COLD_STARTS: &str = "ColdStarts";
 
-/// Answers invocations as long as there are any.
+/// Answers invocations as long as there are any. What they are sent is of no interest.
 pub async fn run(setup: &Setup, terminal: Terminal) -> Result<(), Failure> {
     let environment = environment();
-    let function = Function::new(&setup.config, &environment)?;
-    let memory_mb = environment.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE");
-    let memory_mb = memory_mb.and_then(|text| text.parse::<u32>().ok());
-    if memory_mb.is_some_and(|mb| mb < FULL_VCPU_MB) {
+    let runtime = Runtime::of(&environment)?;
+    let function = Function::new(&setup.config, runtime.region)?;
+    if runtime.memory_mb < FULL_VCPU_MB {
         terminal.say(&format!(
             "note: under {FULL_VCPU_MB} MB the function has a slice of a processor, which makes tls look slow"
         ));
     }
-    let mut is_first = true;
-    loop {
-        let invocation = function.runtime.next().await.map_err(lost)?;
-        let answered = function.answer(setup, terminal, &invocation, is_first).await;
-        is_first = false;
-        match answered {
-            Ok(told) => function.runtime.respond(&invocation.id, told).await.map_err(lost)?,
-            Err(failure) => {
-                let body = json!({ "errorType": "Probe", "errorMessage": failure.message });
-                function.runtime.fail(&invocation.id, body.to_string()).await.map_err(lost)?;
-            }
+    let (function, mut is_first) = (&function, true);
+    let answer = |invocation: LambdaEvent<IgnoredAny>| {
+        let (deadline_ms, is_first) = (invocation.context.deadline, std::mem::take(&mut is_first));
+        async move {
+            let answered = function.answer(setup, terminal, deadline_ms, is_first).await;
+            answered.map_err(|failure| Diagnostic {
+                error_type: "Probe".to_owned(),
+                error_message: failure.message,
+            })
         }
+    };
+    lambda_runtime::run(service_fn(answer)).await.map_err(|cause| {
+        let what = format!("cannot reach Lambda's runtime API at {}: {cause}", runtime.api);
+        Failure::new(Exit::Failed, what)
+    })
+}
+
+/// What Lambda tells a function through its environment.
+struct Runtime<'a> {
+    api: &'a str,
+    region: &'a str,
+    memory_mb: u32,
+}
+
+impl<'a> Runtime<'a> {
+    /// Each variable that the runtime's library takes for granted is there.
+    fn of(environment: &'a BTreeMap<String, String>) -> Result<Self, Failure> {
+        let of = |name: &str| {
+            environment.get(name).map(String::as_str).ok_or_else(|| outside(name, "not there"))
+        };
+        of("AWS_LAMBDA_FUNCTION_NAME")?;
+        of("AWS_LAMBDA_FUNCTION_VERSION")?;
+        let memory = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE";
+        let memory_mb = of(memory)?.parse().map_err(|_| outside(memory, "no number"))?;
+        Ok(Self { api: of("AWS_LAMBDA_RUNTIME_API")?, region: of("AWS_REGION")?, memory_mb })
     }
 }
 
-fn lost(error: LambdaError) -> Failure {
-    Failure::new(Exit::Failed, error)
+fn outside(variable: &str, what: &str) -> Failure {
+    Failure::new(Exit::Usage, format!("{variable} is {what} in the environment"))
+        .hint("`probe lambda` runs as a function of AWS Lambda; elsewhere use `probe run`")
 }
 
 /// The function that this program is.
 struct Function {
-    runtime: Runtime,
     vantage: String,
     settings: CloudWatchSettings,
     shape: Shape,
@@ -69,21 +92,13 @@ struct Function {
 }
 
 impl Function {
-    fn new(config: &Config, environment: &BTreeMap<String, String>) -> Result<Self, Failure> {
-        let of = |name: &str| {
-            environment.get(name).ok_or_else(|| {
-                Failure::new(Exit::Usage, format!("{name} is not in the environment")).hint(
-                    "`probe lambda` runs as a function of AWS Lambda; elsewhere use `probe run`",
-                )
-            })
-        };
+    fn new(config: &Config, region: &str) -> Result<Self, Failure> {
         let settings = config.cloudwatch.clone().ok_or_else(|| {
             Failure::new(Exit::Usage, "`probe lambda` needs [cloudwatch] in the configuration")
                 .hint("write [cloudwatch] with namespace and region")
         })?;
         Ok(Self {
-            runtime: Runtime::new(of("AWS_LAMBDA_RUNTIME_API")?),
-            vantage: of("AWS_REGION")?.clone(),
+            vantage: region.to_owned(),
             shape: shape(config, &settings)?,
             settings,
             clock: Arc::new(SystemClock),
@@ -96,11 +111,11 @@ impl Function {
         &self,
         setup: &Setup,
         terminal: Terminal,
-        invocation: &Invocation,
+        deadline_ms: u64,
         is_first: bool,
-    ) -> Result<String, Failure> {
-        let left_ms = invocation.deadline_ms.saturating_sub(self.clock.wall_ms());
-        let left = Duration::from_millis(u64::try_from(left_ms).unwrap_or_default());
+    ) -> Result<Value, Failure> {
+        let now_ms = u64::try_from(self.clock.wall_ms()).unwrap_or_default();
+        let left = Duration::from_millis(deadline_ms.saturating_sub(now_ms));
         let margin = if setup.fleet.is_some() { MARGIN_SENDING } else { MARGIN };
         let until = self.clock.now() + left.saturating_sub(margin);
         let round = round(&setup.config, &self.vantage, Arc::clone(&self.clock), until)
@@ -124,7 +139,7 @@ impl Function {
                 told["cloudwatch"] = show::counts_json(counts);
             }
         }
-        Ok(told.to_string())
+        Ok(told)
     }
 
     /// Sends windows, with what earlier invocations left in the spool. A connection does not outlive an

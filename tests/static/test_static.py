@@ -152,6 +152,7 @@ def test_a_function_measures_a_round_for_each_invocation(lab, tmp_path):
     with runtime() as server:
         environment = labs.clean_environment(
             AWS_LAMBDA_RUNTIME_API=f"127.0.0.1:{server.server_port}", AWS_REGION="us-east-1",
+            AWS_LAMBDA_FUNCTION_NAME="nearside-probe", AWS_LAMBDA_FUNCTION_VERSION="$LATEST",
             AWS_LAMBDA_FUNCTION_MEMORY_SIZE="1769", LAMBDA_TASK_ROOT=str(task),
         )
         command = {"args": [task / "bootstrap"], "env": environment, "text": True}
