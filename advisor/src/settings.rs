@@ -219,25 +219,30 @@ fn short_hash(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use probe::config::{DEFAULTS, Flags, build};
 
-    #[test]
-    fn a_configuration_that_says_nothing_of_them_has_the_rules_own_figures() {
-        let text = r#"
+    /// A configuration of one endpoint, `ireland` in eu-west-1, with these vantages.
+    pub(crate) fn config(vantages: &str) -> Config {
+        let text = format!(
+            r#"
             name = "api.example.com"
             zone = "example.com"
-            [[vantage]]
-            id = "eu-west-1"
-            population = "cloud"
+            {vantages}
             [[endpoint]]
-            id = "eu-west-1"
+            id = "ireland"
             region = "eu-west-1"
             kind = "regional"
             url = "https://api.example.com/"
-        "#;
-        let config = build(DEFAULTS, text, &BTreeMap::new(), &Flags::default()).unwrap();
+            "#
+        );
+        build(DEFAULTS, &text, &BTreeMap::new(), &Flags::default()).unwrap()
+    }
+
+    #[test]
+    fn a_configuration_that_says_nothing_of_them_has_the_rules_own_figures() {
+        let config = config("[[vantage]]\nid = \"eu-west-1\"\npopulation = \"cloud\"");
         assert_eq!(advice_rule(&config.evidence), AdviceRule::default());
     }
 }

@@ -183,11 +183,11 @@ fn row(index: usize, line: &str, file: &str) -> Result<Row, TrafficError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings;
 
     fn config() -> Config {
-        let text = r#"
-            name = "api.example.com"
-            zone = "example.com"
+        settings::tests::config(
+            r#"
             [[vantage]]
             id = "eu-west-1"
             population = "cloud"
@@ -197,14 +197,8 @@ mod tests {
             id = "us-east-1"
             population = "cloud"
             subnet4 = "198.18.1.0/24"
-            [[endpoint]]
-            id = "eu-west-1"
-            region = "eu-west-1"
-            kind = "regional"
-            url = "https://api.example.com/"
-        "#;
-        let (nothing, flags) = (BTreeMap::new(), probe::config::Flags::default());
-        probe::config::build(probe::config::DEFAULTS, text, &nothing, &flags).unwrap()
+            "#,
+        )
     }
 
     #[test]

@@ -96,11 +96,11 @@ fn own_labels(config: &Config, live: &BTreeMap<Label, String>) -> BTreeSet<Label
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings;
 
     fn config() -> Config {
-        let text = r#"
-            name = "api.example.com"
-            zone = "example.com"
+        settings::tests::config(
+            r#"
             [[vantage]]
             id = "eu-west-1"
             population = "cloud"
@@ -110,14 +110,8 @@ mod tests {
             [[vantage]]
             id = "home-lost"
             population = "eyeball"
-            [[endpoint]]
-            id = "ireland"
-            region = "eu-west-1"
-            kind = "regional"
-            url = "https://api.example.com/"
-        "#;
-        let flags = probe::config::Flags::default();
-        probe::config::build(probe::config::DEFAULTS, text, &BTreeMap::new(), &flags).unwrap()
+            "#,
+        )
     }
 
     /// What nobody measured of each label, with these shares of vantages and of other clients.
